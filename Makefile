@@ -1,0 +1,39 @@
+# `make serve` and `make test` need Python 3.11+ and make, nothing else. Every other target is for development.
+PYTHON ?= python3
+PORT ?= 8000
+MODEL ?= models/face68
+
+.DELETE_ON_ERROR:
+.PHONY: serve test check format bench clean
+
+serve: .venv/installed
+	.venv/bin/focalpoint serve $(MODEL) --port $(PORT)
+
+test: check
+	.venv-dev/bin/pytest --cov --cov-report=term
+
+check: .venv-dev/installed
+	.venv-dev/bin/ruff check .
+	.venv-dev/bin/ruff format --check .
+	.venv-dev/bin/mypy
+
+format: .venv-dev/installed
+	.venv-dev/bin/ruff check --fix .
+	.venv-dev/bin/ruff format .
+
+# Against a server that is already running: make serve & make bench
+bench: .venv-dev/installed
+	.venv-dev/bin/python deploy/benchmark.py --url http://127.0.0.1:$(PORT)
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu]'
+	touch $@
+
+.venv-dev/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-dev
+	.venv-dev/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu,train,dev]'
+	touch $@
+
+clean:
+	rm -rf .venv .venv-dev .mypy_cache .ruff_cache .pytest_cache .coverage

@@ -1,0 +1,172 @@
+"""The bundle manifest: everything that a client or a server must know of a model, beside its ONNX file."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from service.contract.crop_transform import Box, CropTransform
+from service.contract.keypoint_codec import HeatmapDecoding, KeypointCodec
+
+MANIFEST_FILE = "manifest.json"
+MODEL_FILE = "model.onnx"
+
+KeypointIndex = Annotated[int, Field(ge=0)]
+IndexPair = tuple[KeypointIndex, KeypointIndex]
+
+
+class BundleError(Exception):
+    """A bundle that cannot be used; the message names the file, what was expected and what was found."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Keypoints(_Record):
+    """The keypoints in the order of every answer; edges and pairs are indices into `names`."""
+
+    names: tuple[str, ...] = Field(min_length=1)
+    skeleton: tuple[IndexPair, ...] = ()
+    flip_pairs: tuple[IndexPair, ...] = ()
+    oks_sigmas: tuple[float, ...] | None = None
+
+    @model_validator(mode="after")
+    def _indices_exist(self) -> Self:
+        count = len(self.names)
+        if len(set(self.names)) != count:
+            raise ValueError("keypoint names must differ from each other")
+        for pair in (*self.skeleton, *self.flip_pairs):
+            if max(pair) >= count:
+                raise ValueError(f"pair {list(pair)} names a keypoint beyond the {count} there are")
+        paired = [index for pair in self.flip_pairs for index in pair]
+        if len(set(paired)) != len(paired):
+            raise ValueError("a keypoint stands in two flip pairs")
+        if self.oks_sigmas is not None and len(self.oks_sigmas) != count:
+            raise ValueError(f"{len(self.oks_sigmas)} OKS sigmas for {count} keypoints")
+        return self
+
+
+class CropInput(_Record):
+    """How a box becomes the graph's input: uint8 [N, height, width, 3] crops; normalisation is inside the graph."""
+
+    tensor: str = "crops"
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    dtype: Literal["uint8"] = "uint8"
+    layout: Literal["NHWC"] = "NHWC"
+    colour_order: Literal["rgb"] = "rgb"
+    padding: float = Field(gt=0, description="the box, grown to the crop's aspect ratio, is grown by this factor")
+    warp: Literal["half_pixel"] = "half_pixel"
+    reduction: Literal["area"] = "area"
+    border: Literal["black"] = "black"
+
+
+class CodecOutput(_Record):
+    """The graph's outputs and how its heatmaps encode keypoints (decoded inside the graph)."""
+
+    keypoints_tensor: str = "keypoints"
+    scores_tensor: str = "scores"
+    heatmaps_tensor: str = "heatmaps"
+    heatmap_width: int = Field(gt=2)
+    heatmap_height: int = Field(gt=2)
+    stride: int = Field(gt=0)
+    alignment: Literal["half_pixel"] = "half_pixel"
+    sigma: float = Field(gt=0)
+    decoding: HeatmapDecoding
+    score_rule: Literal["clipped_peak"] = "clipped_peak"
+
+
+class Licence(_Record):
+    """Under what terms the weights are offered; the text is the bundle's LICENSE."""
+
+    name: str
+    summary: str
+    research_only: bool
+
+
+class Accuracy(_Record):
+    """One measured figure, with the convention it was measured in."""
+
+    metric: str
+    value: float
+    unit: str
+    normaliser: str
+    box_protocol: str
+    data: str
+
+
+class BundleManifest(_Record):
+    """`manifest.json` of a bundle folder."""
+
+    format: Literal[1] = 1
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    version: str = Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+_-]*$")
+    description: str
+    intended_use: str = ""
+    keypoints: Keypoints
+    input: CropInput
+    output: CodecOutput
+    licence: Licence
+    training: dict[str, Any] = Field(default_factory=dict, description="recipe and data; for people, not for code")
+    accuracy: tuple[Accuracy, ...] = ()
+    sha256: dict[str, str] = Field(description="file name in the bundle -> SHA-256 of its bytes, in hexadecimal")
+
+    @property
+    def codec(self) -> KeypointCodec:
+        """The codec of this bundle's heatmaps."""
+        out = self.output
+        return KeypointCodec(out.heatmap_width, out.heatmap_height, out.stride, out.sigma, out.decoding)
+
+    def crop_transform(self, box: Box) -> CropTransform:
+        """The crop that this model expects for a box in image pixels."""
+        return CropTransform.around(box, self.input.width, self.input.height, self.input.padding)
+
+    @classmethod
+    def load(cls, bundle: Path) -> Self:
+        """Read and validate the manifest of a bundle folder; the files are checked by `verify`.
+
+        Raises:
+            BundleError: there is no manifest, or it is not valid.
+        """
+        path = bundle / MANIFEST_FILE
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise BundleError(f"{bundle} is not a bundle: {MANIFEST_FILE} cannot be read ({error})") from error
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "the whole file"
+            raise BundleError(f"{path}: {where}: {first['msg']}") from error
+
+    def verify(self, bundle: Path) -> None:
+        """Compare every file that the manifest names with its SHA-256.
+
+        Raises:
+            BundleError: a file is missing or differs, or the manifest does not name the model file.
+        """
+        if MODEL_FILE not in self.sha256:
+            raise BundleError(f"{bundle / MANIFEST_FILE}: sha256 does not name {MODEL_FILE}")
+        for name, expected in self.sha256.items():
+            try:
+                found = file_sha256(bundle / name)
+            except OSError as error:
+                raise BundleError(f"{bundle / name}: named in the manifest but cannot be read ({error})") from error
+            if found != expected:
+                raise BundleError(f"{bundle / name}: SHA-256 is {found}, the manifest says {expected}")
+
+    def save(self, bundle: Path) -> None:
+        """Write the manifest into a bundle folder, aside first and then renamed."""
+        partial = bundle / f"{MANIFEST_FILE}.partial"
+        partial.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
+        os.replace(partial, bundle / MANIFEST_FILE)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,143 @@
+"""The crop: one forward matrix from image to crop pixels, and the inverse computed from it.
+
+Pixel i has its centre at coordinate i, so an image of width W spans -0.5 ... W - 0.5. A box `[x, y, width, height]`
+counts whole pixels from the image's corner: `[0, 0, W, H]` is the whole image and its centre lies at (W - 1) / 2.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.floating[Any]]
+ImageHW3 = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A box in image pixels; the right edge is x + width, the bottom edge y + height. It may reach outside the image."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    def __post_init__(self) -> None:
+        if not all(np.isfinite((self.x, self.y, self.width, self.height))):
+            raise ValueError(f"a box needs four finite numbers, found {self}")
+        if self.width <= 0 or self.height <= 0:
+            raise ValueError(f"a box needs a width and a height above zero, found {self.width:g} x {self.height:g}")
+
+    @classmethod
+    def of_image(cls, image: ImageHW3) -> Self:
+        """The box of the whole picture (H, W, 3)."""
+        return cls(0.0, 0.0, float(image.shape[1]), float(image.shape[0]))
+
+    @classmethod
+    def around(cls, points_in_image: FloatArray) -> Self:
+        """The tightest box around points (K, 2) in image pixels, at least one pixel wide and high."""
+        low, high = points_in_image.min(axis=0), points_in_image.max(axis=0)
+        # A point is the centre of its pixel, and the box covers that pixel whole.
+        return cls(float(low[0]), float(low[1]), float(high[0] - low[0]) + 1.0, float(high[1] - low[1]) + 1.0)
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """The centre (x, y) in image pixels."""
+        return self.x + self.width / 2 - 0.5, self.y + self.height / 2 - 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class CropTransform:
+    """The affine map from image pixels to the pixels of a crop of `width` x `height`.
+
+    Attributes:
+        matrix: float64 (2, 3); `points_in_crop = matrix @ [x, y, 1]`.
+        width, height: size of the crop in pixels.
+    """
+
+    matrix: NDArray[np.float64]
+    width: int
+    height: int
+
+    @classmethod
+    def around(
+        cls,
+        box: Box,
+        width: int,
+        height: int,
+        padding: float,
+        *,
+        rotation_degrees: float = 0.0,
+        mirrored: bool = False,
+    ) -> Self:
+        """The crop that shows `box`, grown to the crop's aspect ratio and then by the factor `padding`.
+
+        Args:
+            box: in image pixels.
+            width, height: size of the crop in pixels.
+            padding: 1.25 shows a quarter more than the box in each direction; above zero.
+            rotation_degrees: turns the picture's content clockwise in the crop (training only).
+            mirrored: mirrors the crop left to right after everything else (training only).
+        """
+        scale = min(width / box.width, height / box.height) / padding
+        angle = np.deg2rad(rotation_degrees)
+        linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        offset = np.array([(width - 1) / 2, (height - 1) / 2]) - linear @ np.array(box.centre)
+        matrix = np.column_stack([linear, offset])
+        if mirrored:
+            matrix = np.array([[-1.0, 0.0, width - 1], [0.0, 1.0, 0.0]]) @ np.vstack([matrix, [0.0, 0.0, 1.0]])
+        return cls(matrix, width, height)
+
+    @property
+    def scale(self) -> float:
+        """Crop pixels per image pixel."""
+        return float(np.sqrt(abs(np.linalg.det(self.matrix[:, :2]))))
+
+    def extract(self, image: ImageHW3) -> ImageHW3:
+        """Cut the crop (height, width, 3) out of an image (H, W, 3), both uint8; outside the image it is black.
+
+        Where the crop shrinks the picture by two or more, the part that is seen is first reduced by a whole factor with
+        area averaging: bilinear sampling alone would skip pixels and alias.
+        """
+        matrix, source = self.matrix, image
+        factor = int(1.0 / self.scale + 1e-9)
+        if factor >= 2:
+            source, matrix = self._reduced(image, factor)
+        crop = cv2.warpAffine(
+            source, matrix, (self.width, self.height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+        )
+        return np.asarray(crop, dtype=np.uint8)
+
+    def _reduced(self, image: ImageHW3, factor: int) -> tuple[ImageHW3, NDArray[np.float64]]:
+        """The seen part of the image reduced by `factor`, and the matrix from its pixels to the crop's."""
+        corners = np.array([[0, 0], [self.width, 0], [0, self.height], [self.width, self.height]]) - 0.5
+        seen = self.to_image(corners)
+        # One reduced pixel to spare on each side; whole blocks of `factor` pixels, or positions would shift.
+        left, top = np.maximum(np.floor(seen.min(axis=0)).astype(int) - factor, 0)
+        right, bottom = np.minimum(np.ceil(seen.max(axis=0)).astype(int) + factor + 1, (image.shape[1], image.shape[0]))
+        if right <= left or bottom <= top:
+            return np.zeros((1, 1, 3), np.uint8), self.matrix
+        columns, rows = -(-(right - left) // factor), -(-(bottom - top) // factor)
+        region = image[top:bottom, left:right]
+        pad_x, pad_y = columns * factor - (right - left), rows * factor - (bottom - top)
+        if pad_x or pad_y:
+            region = cv2.copyMakeBorder(region, 0, pad_y, 0, pad_x, cv2.BORDER_CONSTANT)  # type: ignore[assignment]
+        reduced = cv2.resize(region, (int(columns), int(rows)), interpolation=cv2.INTER_AREA)
+        # Reduced pixel j covers image pixels left + j * factor ... + factor - 1: its centre is their mean.
+        to_full = np.array(
+            [[factor, 0.0, left + (factor - 1) / 2], [0.0, factor, top + (factor - 1) / 2], [0.0, 0.0, 1.0]]
+        )
+        return np.asarray(reduced, dtype=np.uint8), self.matrix @ to_full
+
+    def to_crop(self, points_in_image: FloatArray) -> NDArray[np.float64]:
+        """Points (..., 2) from image pixels to crop pixels."""
+        moved: NDArray[np.float64] = points_in_image @ self.matrix[:, :2].T + self.matrix[:, 2]
+        return moved
+
+    def to_image(self, points_in_crop: FloatArray) -> NDArray[np.float64]:
+        """Points (..., 2) from crop pixels back to image pixels."""
+        inverse = np.linalg.inv(self.matrix[:, :2])
+        moved: NDArray[np.float64] = (points_in_crop - self.matrix[:, 2]) @ inverse.T
+        return moved
