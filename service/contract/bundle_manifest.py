@@ -1,7 +1,6 @@
 """The bundle manifest: everything that a client or a server must know of a model, beside its ONNX file."""
 
 import hashlib
-import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -163,7 +162,7 @@ class BundleManifest(_Record):
         """Write the manifest into a bundle folder, aside first and then renamed."""
         partial = bundle / f"{MANIFEST_FILE}.partial"
         partial.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        os.replace(partial, bundle / MANIFEST_FILE)
+        partial.replace(bundle / MANIFEST_FILE)
 
 
 def file_sha256(path: Path) -> str:

@@ -17,7 +17,7 @@ ImageHW3 = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A box in image pixels; the right edge is x + width, the bottom edge y + height. It may reach outside the image."""
+    """A box in image pixels: right edge at x + width, bottom edge at y + height. It may reach outside the image."""
 
     x: float
     y: float

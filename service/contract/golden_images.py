@@ -1,6 +1,5 @@
 """Golden images: pictures in a bundle with the keypoints expected for them, checked when the model is loaded."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -76,4 +75,4 @@ def save_golden_images(bundle: Path, images: tuple[GoldenImage, ...]) -> None:
     (bundle / GOLDEN_FOLDER).mkdir(exist_ok=True)
     partial = bundle / f"{GOLDEN_FILE}.partial"
     partial.write_bytes(_LIST.dump_json(images) + b"\n")
-    os.replace(partial, bundle / GOLDEN_FILE)
+    partial.replace(bundle / GOLDEN_FILE)
