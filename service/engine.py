@@ -1,0 +1,41 @@
+"""What the service asks of an engine; nothing here knows onnxruntime, requests or queues.
+
+N crops, K keypoints, H x W pixels of a crop.
+"""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.contract.bundle_manifest import BundleManifest
+
+
+class EngineOutput(NamedTuple):
+    """Keypoints of N crops.
+
+    Attributes:
+        points_in_crop_NK2: float32, x and y in crop pixels.
+        scores_NK: float32 in [0, 1].
+    """
+
+    points_in_crop_NK2: NDArray[np.float32]  # noqa: N815 - the field's own names for shapes
+    scores_NK: NDArray[np.float32]  # noqa: N815
+
+
+class KeypointEngine(Protocol):
+    """A loaded model."""
+
+    @property
+    def manifest(self) -> BundleManifest:
+        """What the bundle says of the model."""
+
+    @property
+    def provider(self) -> str:
+        """The execution provider in use: `cpu` or `cuda`."""
+
+    def warm_up(self, max_batch: int) -> None:
+        """Run forward passes up to the largest batch, so that no request pays for the first one."""
+
+    def run(self, crops_NHW3: NDArray[np.uint8]) -> EngineOutput:
+        """Keypoints of N >= 1 RGB crops of the manifest's size. Blocks; called from one thread at a time."""

@@ -1,0 +1,127 @@
+"""Every error that the service raises on purpose, and the one table from its slug to the HTTP status."""
+# ruff: noqa: N818 - the names are the slugs of the public interface
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, NamedTuple
+
+
+class Problem(NamedTuple):
+    """How one kind of error is answered over HTTP (RFC 9457)."""
+
+    status: int
+    title: str
+
+
+PROBLEMS: Mapping[str, Problem] = MappingProxyType(
+    {
+        "bad-request": Problem(400, "The request cannot be read"),
+        "not-found": Problem(404, "There is nothing at this address"),
+        "method-not-allowed": Problem(405, "This address does not take this method"),
+        "too-large": Problem(413, "The request is too large"),
+        "unsupported-media-type": Problem(415, "The media type is not supported"),
+        "unprocessable-image": Problem(422, "The image cannot be used"),
+        "invalid-parameter": Problem(422, "A parameter is not valid"),
+        "overloaded": Problem(429, "The service is overloaded"),
+        "internal": Problem(500, "The service failed"),
+        "not-ready": Problem(503, "The service is not ready"),
+        "deadline-exceeded": Problem(504, "The deadline has passed"),
+    }
+)
+
+
+class ServiceError(Exception):
+    """The root. The message is one sentence for the person who can do something about it."""
+
+
+class StartupError(ServiceError):
+    """The process cannot start: printed as one sentence, and the process ends with `exit_code`."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class InvalidSetting(StartupError):
+    """A flag or an environment variable is not valid."""
+
+    exit_code = 2
+
+
+class RequestError(ServiceError):
+    """A request that ends without an answer; the message becomes the `detail` of the problem."""
+
+    slug: ClassVar[str]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that the HTTP answer carries beside the problem."""
+        return {}
+
+
+class BadRequest(RequestError):
+    """The body is not what its content type says."""
+
+    slug = "bad-request"
+
+
+class NotFound(RequestError):
+    """A name that this server does not know."""
+
+    slug = "not-found"
+
+
+class TooLarge(RequestError):
+    """More bytes than the limit."""
+
+    slug = "too-large"
+
+
+class UnsupportedMediaType(RequestError):
+    """A content type or an image format that the service does not take."""
+
+    slug = "unsupported-media-type"
+
+
+class UnprocessableImage(RequestError):
+    """An image of a known format that is broken, or has more pixels than the limit."""
+
+    slug = "unprocessable-image"
+
+
+class InvalidParameter(RequestError):
+    """A value that is not what the interface expects."""
+
+    slug = "invalid-parameter"
+
+
+class Overloaded(RequestError):
+    """No room: the caller may come back after `retry_after_seconds`."""
+
+    slug = "overloaded"
+
+    def __init__(self, detail: str, retry_after_seconds: float) -> None:
+        super().__init__(detail)
+        self.retry_after_seconds = retry_after_seconds
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Retry-After counts whole seconds."""
+        return {"Retry-After": str(max(1, math.ceil(self.retry_after_seconds)))}
+
+
+class InferenceFailed(RequestError):
+    """The model failed on the batch that the item was in; logged once, where it happened."""
+
+    slug = "internal"
+
+
+class NotReady(RequestError):
+    """The server starts, stops, or its model died."""
+
+    slug = "not-ready"
+
+
+class DeadlineExceeded(RequestError):
+    """The answer took longer than the deadline."""
+
+    slug = "deadline-exceeded"

@@ -1,0 +1,117 @@
+"""The engine of a bundle: an onnxruntime session that is what was asked for, or no engine at all."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.contract.bundle_manifest import MODEL_FILE, BundleError, BundleManifest
+from service.engine import EngineOutput
+from service.errors import StartupError
+from service.onnxruntime_loading import import_onnxruntime
+from service.settings import Provider
+
+_PROVIDERS: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_PROVIDER_OPTIONS: dict[Provider, dict[str, str]] = {
+    "cpu": {},
+    # Batches come in every size: an exhaustive search would measure every convolution again for each of them, and an
+    # arena that doubles would keep what the largest one took twice over.
+    "cuda": {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested"},
+}
+
+
+class OnnxEngine:
+    """A verified bundle on one provider.
+
+    Args:
+        bundle: folder with `manifest.json` and `model.onnx`.
+        provider: what to run on; nothing falls back to another.
+        intra_op_threads: threads of one forward pass.
+
+    Raises:
+        BundleError: the bundle's files, or its graph, are not what its manifest says.
+        StartupError: onnxruntime is not there, or does not run on the provider.
+    """
+
+    def __init__(self, bundle: Path, provider: Provider, intra_op_threads: int) -> None:
+        self.manifest = BundleManifest.load(bundle)
+        self.manifest.verify(bundle)
+        self.provider: str = provider
+        self._session = _create_session(bundle / MODEL_FILE, provider, intra_op_threads)
+        _check_graph(self._session, self.manifest)
+        output = self.manifest.output
+        self._input = self.manifest.input.tensor
+        self._outputs = [output.keypoints_tensor, output.scores_tensor]  # the heatmaps stay where they are
+
+    def warm_up(self, max_batch: int) -> None:
+        """Run the smallest and the largest batch once: memory is taken and kernels are chosen before any request."""
+        for size in sorted({1, max_batch}):
+            self.run(np.zeros((size, self.manifest.input.height, self.manifest.input.width, 3), np.uint8))
+
+    def run(self, crops_NHW3: NDArray[np.uint8]) -> EngineOutput:
+        """Keypoints of N >= 1 crops: uint8 RGB of the manifest's size -> float32 (N, K, 2) crop pixels and (N, K)."""
+        points_in_crop_NK2, scores_NK = self._session.run(self._outputs, {self._input: crops_NHW3})
+        return EngineOutput(points_in_crop_NK2, scores_NK)
+
+
+def _create_session(model: Path, provider: Provider, intra_op_threads: int) -> Any:
+    onnxruntime = import_onnxruntime()
+    wanted = _PROVIDERS[provider]
+    if wanted not in onnxruntime.get_available_providers():
+        raise StartupError(f"--provider {provider}: this onnxruntime has no {wanted}; pip install 'focalpoint[gpu]'")
+    if provider == "cuda" and hasattr(onnxruntime, "preload_dlls"):
+        onnxruntime.preload_dlls()  # without it the session silently runs on the CPU where CUDA came as pip packages
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = intra_op_threads
+    options.inter_op_num_threads = 1
+    # Threads that spin while they wait take the cores that decode the next images.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        session = onnxruntime.InferenceSession(
+            str(model), options, providers=[(wanted, _PROVIDER_OPTIONS[provider])], enable_fallback=False
+        )
+    except (onnxruntime.capi.onnxruntime_pybind11_state.Fail, RuntimeError, ValueError) as error:
+        raise BundleError(f"{model}: onnxruntime cannot load it ({error})") from error
+    in_use = session.get_providers()[0]
+    if in_use != wanted:
+        raise StartupError(f"--provider {provider}: onnxruntime fell back to {in_use}; is the GPU's driver there?")
+    return session
+
+
+def _check_graph(session: Any, manifest: BundleManifest) -> None:
+    """Compare names, types and sizes of the graph's tensors with the manifest.
+
+    Raises:
+        BundleError: they differ; the message says in what.
+    """
+    crop, out, K = manifest.input, manifest.output, len(manifest.keypoints.names)
+    inputs = {tensor.name: tensor for tensor in session.get_inputs()}
+    outputs = {tensor.name: tensor for tensor in session.get_outputs()}
+    if set(inputs) != {crop.tensor}:
+        raise BundleError(f"{MODEL_FILE}: expected the one input {crop.tensor}, found {sorted(inputs)}")
+    _check_tensor(inputs[crop.tensor], "uint8", (crop.height, crop.width, 3))
+    batch = inputs[crop.tensor].shape[0]
+    if isinstance(batch, int):
+        raise BundleError(f"{MODEL_FILE}: expected any batch size, found the fixed size {batch}")
+    for name, expected in (
+        (out.keypoints_tensor, (K, 2)),
+        (out.scores_tensor, (K,)),
+        (out.heatmaps_tensor, (K, out.heatmap_height, out.heatmap_width)),
+    ):
+        if name not in outputs:
+            raise BundleError(f"{MODEL_FILE}: expected an output {name}, found {sorted(outputs)}")
+        _check_tensor(outputs[name], "float", expected)
+
+
+def _check_tensor(tensor: Any, dtype: str, sizes_per_crop: tuple[int, ...]) -> None:
+    found = tuple(tensor.shape)
+    # A name in place of a number is a size that the exporter could not work out: the forward pass will tell.
+    fits = len(found) == 1 + len(sizes_per_crop) and all(
+        not isinstance(size, int) or size == expected for size, expected in zip(found[1:], sizes_per_crop, strict=True)
+    )
+    if tensor.type != f"tensor({dtype})" or not fits:
+        raise BundleError(
+            f"{MODEL_FILE}: {tensor.name} should be {dtype} of shape (N, {', '.join(map(str, sizes_per_crop))}), "
+            f"found {tensor.type} of shape {found}"
+        )

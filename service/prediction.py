@@ -1,0 +1,62 @@
+"""One picture through the server's own pipeline, in this process."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from service.app import create_metrics, create_pipeline
+from service.contract.crop_transform import Box
+from service.drawing import draw_instances
+from service.engine import KeypointEngine
+from service.errors import StartupError
+from service.image_decoding import decode_image
+from service.pipeline import Estimate
+from service.schemas import encode_keypoints_answer
+from service.settings import Settings
+
+
+class Prediction(NamedTuple):
+    """The answer as the server would encode it, and as arrays."""
+
+    answer: bytes
+    estimate: Estimate
+
+
+def predict(settings: Settings, engine: KeypointEngine, image: Path, boxes: Sequence[Box]) -> Prediction:
+    """What the server answers for a picture.
+
+    Raises:
+        StartupError: the file cannot be read.
+        RequestError: the picture or a box cannot be used.
+    """
+    try:
+        image_bytes = image.read_bytes()
+    except OSError as error:
+        raise StartupError(f"{image} cannot be read ({error.strerror})") from error
+    with create_pipeline(settings, engine, create_metrics(engine)) as pipeline:
+        estimate = asyncio.run(pipeline.estimate(image_bytes, boxes))
+    return Prediction(encode_keypoints_answer(engine.manifest, estimate), estimate)
+
+
+def write_drawing(
+    image: Path, estimate: Estimate, skeleton: Sequence[tuple[int, int]], output: Path, max_pixels: int
+) -> None:
+    """Write the picture with its keypoints; the format follows the suffix of `output`.
+
+    Raises:
+        StartupError: the file cannot be written, or its suffix is of no format.
+    """
+    drawn = draw_instances(decode_image(image.read_bytes(), max_pixels), estimate.instances, skeleton)
+    try:
+        written, encoded = cv2.imencode(output.suffix, cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
+    except cv2.error as error:
+        raise StartupError(f"{output}: expected a name that ends in .png, .jpg or .webp") from error
+    assert written, "an image that was decoded can be encoded"
+    try:
+        output.write_bytes(np.asarray(encoded).tobytes())
+    except OSError as error:
+        raise StartupError(f"{output} cannot be written ({error.strerror})") from error
