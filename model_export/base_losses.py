@@ -1,0 +1,71 @@
+"""Base losses: unreduced, one value per sample and keypoint, ignorant of difficulty and visibility.
+
+A new one is a function and a line in `BASE_LOSSES`. N samples, K keypoints, h x w cells.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch.nn import functional
+
+from model_export.errors import RecipeError
+from model_export.heatmap_decoding import Prediction
+
+
+class Target(NamedTuple):
+    """What the labels say of a batch.
+
+    Attributes:
+        heatmaps_NKhw: the codec's Gaussians, peak one.
+        points_in_heatmap_NK2: places in heatmap cells.
+        visible_NK: bool; elsewhere the label means nothing.
+    """
+
+    heatmaps_NKhw: torch.Tensor
+    points_in_heatmap_NK2: torch.Tensor
+    visible_NK: torch.Tensor
+
+
+BaseLoss = Callable[[Prediction, Target], torch.Tensor]
+
+
+def heatmap_mse(prediction: Prediction, target: Target) -> torch.Tensor:
+    """Squared difference of the heatmaps, mean over the cells: (N, K)."""
+    return (prediction.heatmaps_NKhw - target.heatmaps_NKhw).square().mean(dim=(2, 3))
+
+
+def soft_argmax_l1(prediction: Prediction, target: Target) -> torch.Tensor:
+    """|dx| + |dy| of the decoded place in heatmap cells: (N, K). Integral regression, Sun et al. 2018, section 2."""
+    return (prediction.points_in_heatmap_NK2 - target.points_in_heatmap_NK2).abs().sum(dim=-1)
+
+
+def heatmap_cross_entropy(prediction: Prediction, target: Target) -> torch.Tensor:
+    """Cross entropy of the maps' softmax over all cells with the target Gaussian scaled to sum one: (N, K)."""
+    log_share = functional.log_softmax(prediction.maps_NKhw.flatten(2), dim=-1)
+    mass = target.heatmaps_NKhw.flatten(2)
+    return -(mass * log_share).sum(dim=-1) / mass.sum(dim=-1).clamp_min(1e-6)
+
+
+BASE_LOSSES: dict[str, BaseLoss] = {
+    "heatmap_mse": heatmap_mse,
+    "soft_argmax_l1": soft_argmax_l1,
+    "heatmap_cross_entropy": heatmap_cross_entropy,
+}
+
+
+def weighted_sum(weights: Mapping[str, float]) -> BaseLoss:
+    """The base loss that adds the named ones, each times its weight.
+
+    Raises:
+        RecipeError: there is no base loss of one of the names.
+    """
+    for name in weights:
+        if name not in BASE_LOSSES:
+            raise RecipeError(f"unknown key base_losses.{name}: expected some of {', '.join(BASE_LOSSES)}")
+
+    def base_loss(prediction: Prediction, target: Target) -> torch.Tensor:
+        terms = [weight * BASE_LOSSES[name](prediction, target) for name, weight in weights.items()]
+        return torch.stack(terms).sum(dim=0)
+
+    return base_loss

@@ -1,0 +1,57 @@
+"""One annotated object in one picture, whatever format it came from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model_export.errors import DataError
+from service.contract.crop_transform import Box, ImageHW3
+
+
+@dataclass(frozen=True, slots=True)
+class KeypointSample:
+    """One annotated object.
+
+    Attributes:
+        read_image: gives the picture, RGB uint8 (H, W, 3).
+        points_in_image: float64 (K, 2), x right and y down in image pixels; meaningless where not visible.
+        visible: bool (K,).
+        origin: where the sample comes from, for error messages.
+    """
+
+    read_image: Callable[[], ImageHW3]
+    points_in_image: NDArray[np.float64]
+    visible: NDArray[np.bool_]
+    origin: str
+
+    @property
+    def box(self) -> Box:
+        """The tightest box around the visible keypoints, in image pixels."""
+        return Box.around(self.points_in_image[self.visible])
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """Reads one picture file as RGB uint8 (H, W, 3), turned as its EXIF orientation says."""
+
+    path: Path
+
+    def __call__(self) -> ImageHW3:
+        """Read the picture.
+
+        Raises:
+            DataError: the file is missing or is not a picture.
+        """
+        try:
+            encoded: NDArray[Any] = np.fromfile(self.path, dtype=np.uint8)
+        except OSError as error:
+            raise DataError(f"picture {self.path} cannot be read: {error.strerror}") from error
+        pixels = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB) if encoded.size else None
+        if pixels is None:
+            raise DataError(f"picture {self.path} cannot be decoded: expected a JPEG, PNG, WebP or BMP file")
+        return np.asarray(pixels, dtype=np.uint8)

@@ -1,0 +1,106 @@
+"""A trained network as one ONNX graph: normalisation, network and decoding, checked against torch on real crops."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from model_export.errors import TrainingInputError
+from model_export.heatmap_decoding import read_maps, to_crop
+from model_export.image_normalisation import normalise
+from model_export.onnx_inference import OnnxNetwork
+from service.contract.keypoint_codec import KeypointCodec
+
+HEATMAP_TOLERANCE = 1e-4
+POINT_TOLERANCE_IN_CROP = 0.02
+_TIE_MARGIN = 1e-4  # of two responses closer than this, either may be called the peak
+
+
+class ParityError(TrainingInputError):
+    """The exported graph does not answer as torch does."""
+
+
+class Parity(NamedTuple):
+    """How far onnxruntime lies from torch.
+
+    Attributes:
+        heatmaps: largest difference of a heatmap cell.
+        points_in_crop: largest distance of a keypoint that is no tie, in crop pixels.
+        tie_share: share of keypoints left out of `points_in_crop` because their peak is a tie.
+    """
+
+    heatmaps: float
+    points_in_crop: float
+    tie_share: float
+
+
+class DecodedNetwork(nn.Module):
+    """The graph of a bundle: uint8 crops (N, H, W, 3) to keypoints (N, K, 2), scores (N, K), heatmaps (N, K, h, w)."""
+
+    def __init__(self, network: nn.Module, codec: KeypointCodec):
+        super().__init__()
+        self.network, self.codec = network, codec
+
+    def forward(self, crops_NHW3: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Keypoints in crop pixels, scores in [0, 1] (the clipped peak), heatmaps."""
+        prediction = read_maps(self.network(normalise(crops_NHW3)), self.codec)
+        scores = prediction.heatmaps_NKhw.amax(dim=(2, 3)).clamp(0, 1)
+        return to_crop(prediction.points_in_heatmap_NK2, self.codec), scores, prediction.heatmaps_NKhw
+
+
+def onnx_graph(decoded: DecodedNetwork, width: int, height: int) -> bytes:
+    """The ONNX file of a network in evaluation mode, with a symbolic batch dimension.
+
+    Raises:
+        ParityError: the exporter fixed the batch size.
+    """
+    example = torch.zeros(2, height, width, 3, dtype=torch.uint8)
+    program = torch.onnx.export(
+        decoded.eval(),
+        (example,),
+        input_names=["crops"],
+        output_names=["keypoints", "scores", "heatmaps"],
+        dynamic_shapes={"crops_NHW3": {0: torch.export.Dim("batch")}},
+        opset_version=20,
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+    assert program is not None
+    batch = program.model_proto.graph.input[0].type.tensor_type.shape.dim[0]
+    if not batch.dim_param:
+        raise ParityError(f"the exported graph's batch size is fixed at {batch.dim_value}, expected a symbolic one")
+    graph: bytes = program.model_proto.SerializeToString()
+    return graph
+
+
+def check_parity(decoded: DecodedNetwork, onnx_file: Path, crops_NHW3: NDArray[np.uint8]) -> Parity:
+    """Compare onnxruntime with torch on real crops, in one batch and one by one.
+
+    Raises:
+        ParityError: heatmaps or points differ by more than the tolerances of this module.
+    """
+    session = OnnxNetwork(onnx_file)
+    with torch.inference_mode():
+        points, _, heatmaps = (output.numpy() for output in decoded.eval()(torch.from_numpy(crops_NHW3)))
+    tied = _peak_is_tie(heatmaps) if decoded.codec.decoding == "peak" else np.zeros(points.shape[:2], dtype=bool)
+    single = [session.run(crops_NHW3[i : i + 1]) for i in range(len(crops_NHW3))]
+    worst_heatmap = worst_point = 0.0
+    for found in (session.run(crops_NHW3), tuple(np.concatenate(parts) for parts in zip(*single, strict=True))):
+        worst_heatmap = max(worst_heatmap, float(np.abs(found[2] - heatmaps).max()))
+        worst_point = max(worst_point, float(np.linalg.norm(found[0] - points, axis=-1)[~tied].max(initial=0.0)))
+    parity = Parity(worst_heatmap, worst_point, float(tied.mean()))
+    if not (parity.heatmaps <= HEATMAP_TOLERANCE and parity.points_in_crop <= POINT_TOLERANCE_IN_CROP):
+        raise ParityError(
+            f"onnxruntime and torch differ by {parity.heatmaps:.2g} in heatmaps (allowed {HEATMAP_TOLERANCE:g}) and "
+            f"{parity.points_in_crop:.2g} px in points (allowed {POINT_TOLERANCE_IN_CROP:g}): no bundle is written"
+        )
+    return parity
+
+
+def _peak_is_tie(heatmaps_NKhw: NDArray[np.float32]) -> NDArray[np.bool_]:
+    responses = np.sort(heatmaps_NKhw.reshape(*heatmaps_NKhw.shape[:2], -1), axis=-1)
+    return np.asarray(responses[..., -1] - responses[..., -2] < _TIE_MARGIN)

@@ -1,0 +1,243 @@
+"""A recipe: one complete TOML file per experiment. An unknown key or a wrong type is an error that names it."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from model_export.errors import RecipeError
+from service.contract.bundle_manifest import Keypoints, Licence
+from service.contract.keypoint_codec import HeatmapDecoding, KeypointCodec
+
+DATA_VARIABLE = "FOCALPOINT_DATA"
+
+Positive = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CsvData(_Section):
+    """Annotation files `image, x0, y0, x1, y1, ...` (see `data/keypoint_csv.py`).
+
+    A relative `root` lies below the folder that the environment variable FOCALPOINT_DATA names; `train` and
+    `validation` lie below `root`.
+    """
+
+    format: Literal["csv"]
+    root: str
+    train: str
+    validation: str
+
+    def folder(self) -> Path:
+        """The folder that holds the annotation files.
+
+        Raises:
+            RecipeError: `root` is relative and FOCALPOINT_DATA is not set, or there is no such folder.
+        """
+        base = os.environ.get(DATA_VARIABLE)
+        root = Path(self.root)
+        if not root.is_absolute() and not base:
+            raise RecipeError(
+                f"data.root is {self.root!r}, which lies below the folder named by {DATA_VARIABLE}; "
+                f"set that variable, or give an absolute path"
+            )
+        folder = Path(base or "") / root
+        if not folder.is_dir():
+            raise RecipeError(f"data.root: there is no folder {folder}")
+        return folder
+
+
+class SyntheticData(_Section):
+    """Drawn faces with exact truth (see `data/synthetic.py`)."""
+
+    format: Literal["synthetic"]
+    train_count: Count
+    validation_count: Count
+
+
+class Input(_Section):
+    """The crop that the network sees, in pixels; `padding` is the factor by which the box is grown."""
+
+    width: Count
+    height: Count
+    padding: Positive
+
+
+class Network(_Section):
+    """Which network and its sizes; the keys besides `name` are arguments of its function in `networks`."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    name: str
+
+    @property
+    def sizes(self) -> dict[str, Any]:
+        """The arguments of the network's function."""
+        return dict(self.model_extra or {})
+
+
+class Codec(_Section):
+    """How keypoints become heatmaps and back; `sigma` in heatmap cells."""
+
+    stride: Count
+    sigma: Positive
+    decoding: HeatmapDecoding
+
+
+class AdversarialFocal(_Section):
+    """Adversarial Focal Loss: Algorithm 2 of the paper, and the decisions that it leaves open.
+
+    Attributes:
+        enabled: without it every difficulty is one (`--no-afl`).
+        place: how the topology reads a keypoint's place from a predicted heatmap.
+        existence: which keypoints exist for the critic: `label` takes the label's visibility on both sides; with
+            `prediction` a predicted keypoint exists where its heatmap responds above `threshold`.
+        threshold: response that counts, for `thresholded_centroid` and for existence by prediction.
+        weights: `as_printed` multiplies by the score itself; `mean_one` scales the scores of a batch to mean one.
+        gradient_penalty: lambda.
+        critic_learning_rate, critic_betas: Adam's.
+    """
+
+    enabled: bool
+    place: Literal["soft_argmax", "peak", "thresholded_centroid"]
+    existence: Literal["label", "prediction"]
+    threshold: Share
+    weights: Literal["as_printed", "mean_one"]
+    gradient_penalty: Positive
+    critic_learning_rate: Positive
+    critic_betas: tuple[Share, Share]
+
+
+class Augmentation(_Section):
+    """Random changes of the training crops; see `augmentation.py` for each. Shares are probabilities per sample."""
+
+    scale: tuple[Positive, Positive]
+    shift: Annotated[float, Field(ge=0)]
+    rotation_degrees: Annotated[float, Field(ge=0)]
+    flip_share: Share
+    wide_share: Share
+    wide_scale: Annotated[float, Field(ge=1)]
+    photometric_share: Share
+    blur_share: Share
+    occlusion_share: Share
+
+
+class Optimisation(_Section):
+    """AdamW with a one-cycle schedule; the weights that are evaluated and exported are their moving average."""
+
+    epochs: Count
+    batch_size: Count
+    learning_rate: Positive
+    warm_up_share: Share
+    weight_decay: Annotated[float, Field(ge=0)]
+    gradient_clip: Positive
+    average_decay: Share
+    precision: Literal["32-true", "bf16-mixed"]
+    loader_workers: Annotated[int, Field(ge=0)]
+    validate_every: Count
+
+
+class Evaluation(_Section):
+    """NME is divided by the distance of the two keypoints `normaliser`, called `normaliser_name`."""
+
+    normaliser: tuple[int, int]
+    normaliser_name: str
+    failure_threshold: Positive
+
+
+class Bundle(_Section):
+    """What the exported bundle says of itself."""
+
+    version: str
+    description: str
+    intended_use: str
+    data: str
+    licence: Licence
+    licence_text: str
+
+
+class Recipe(_Section):
+    """The whole experiment. Sections are documented at their classes."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
+    seed: Annotated[int, Field(ge=0)]
+    data: Annotated[CsvData | SyntheticData, Field(discriminator="format")]
+    input: Input
+    keypoints: Keypoints
+    network: Network
+    codec: Codec
+    base_losses: dict[str, Positive]
+    adversarial_focal: AdversarialFocal
+    augmentation: Augmentation
+    optimisation: Optimisation
+    evaluation: Evaluation
+    bundle: Bundle
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        for side in ("width", "height"):
+            pixels = getattr(self.input, side)
+            if pixels % self.codec.stride:
+                raise ValueError(f"input.{side} is {pixels}, which codec.stride {self.codec.stride} does not divide")
+        if max(self.evaluation.normaliser) >= len(self.keypoints.names):
+            raise ValueError(f"evaluation.normaliser names a keypoint beyond the {len(self.keypoints.names)} there are")
+        if not self.base_losses:
+            raise ValueError("base_losses names no loss")
+        return self
+
+    @property
+    def keypoint_codec(self) -> KeypointCodec:
+        """The codec that training, evaluation and serving share."""
+        stride = self.codec.stride
+        return KeypointCodec(
+            self.input.width // stride, self.input.height // stride, stride, self.codec.sigma, self.codec.decoding
+        )
+
+    def without_afl(self) -> Self:
+        """The vanilla arm: the same recipe with every difficulty one."""
+        vanilla = self.adversarial_focal.model_copy(update={"enabled": False})
+        return self.model_copy(update={"adversarial_focal": vanilla})
+
+
+def parse_recipe(values: dict[str, Any], origin: str) -> Recipe:
+    """Validate a recipe given as a mapping; `origin` names it in error messages.
+
+    Raises:
+        RecipeError: a key is unknown, missing or impossible.
+    """
+    try:
+        return Recipe.model_validate(values)
+    except ValidationError as error:
+        problems = [_describe(problem) for problem in error.errors()]
+        raise RecipeError(f"{origin}: {'; '.join(problems)}") from error
+
+
+def _describe(problem: Any) -> str:
+    # The data section's format stands in the location of its problems; it is no key of the file.
+    key = ".".join(str(part) for part in problem["loc"] if part not in {"csv", "synthetic"})
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {key}"
+    if problem["type"] == "missing":
+        return f"missing key {key}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}, found {problem['input']!r}" if key else message
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Read a recipe from a TOML file.
+
+    Raises:
+        RecipeError: the file cannot be read, is not TOML, or holds an unknown, missing or impossible value.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"recipe {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"recipe {path} is not valid TOML: {error}") from error
+    return parse_recipe(values, str(path))
