@@ -9,7 +9,7 @@ from service import __version__
 from service.contract.bundle_manifest import MODEL_FILE
 from service.engine import KeypointEngine
 from service.metrics import Metrics
-from service.middleware import AnswerCount, BodyLimit
+from service.middleware import AnswerCount, BodyLimit, UnexpectedErrors
 from service.pipeline import KeypointPipeline
 from service.problem_details import answer_errors_with_problems
 from service.routes import Readiness, keypoint_routes, model_routes, operation_routes
@@ -58,7 +58,9 @@ def create_app(settings: Settings, engine: KeypointEngine) -> FastAPI:
         redoc_url=None,
     )
     app.state.readiness = readiness
+    # The last one added is the outermost.
     app.add_middleware(BodyLimit, max_body_bytes=settings.max_body_bytes)
+    app.add_middleware(UnexpectedErrors)
     app.add_middleware(AnswerCount, metrics=metrics)
     answer_errors_with_problems(app, metrics)
     app.include_router(

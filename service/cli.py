@@ -15,7 +15,7 @@ from service.model_loading import load_model
 from service.prediction import predict, write_drawing
 from service.request_reading import parse_boxes, split_boxes
 from service.server import serve
-from service.settings import Settings, flag_of, read_settings, usable_cores, variable_of
+from service.settings import DEFAULT_BUNDLE, Settings, flag_of, read_settings, usable_cores, variable_of
 
 COMMANDS_GROUP = "focalpoint.commands"
 
@@ -50,7 +50,7 @@ def build_command_line() -> typer.Typer:
 
 def _setting(name: str) -> Any:
     field = Settings.model_fields[name]
-    return typer.Option(flag_of(name), help=f"{field.description} [{variable_of(name)}; default: {field.default}]")
+    return typer.Option(flag_of(name), help=f"{field.description} ({variable_of(name)}; default {field.default})")
 
 
 def _print_version(wanted: bool) -> None:
@@ -67,8 +67,11 @@ def _top_level(
     pass
 
 
-def serve_command(  # noqa: PLR0917 - typer passes them by name
-    model: Annotated[Path | None, typer.Argument(help="Bundle folder. [default: models/face68]")] = None,
+def serve_command(
+    model: Annotated[
+        Path | None,
+        typer.Argument(help=f"bundle folder of the model ({variable_of('model')}; default {DEFAULT_BUNDLE})"),
+    ] = None,
     host: Annotated[str | None, _setting("host")] = None,
     port: Annotated[int | None, _setting("port")] = None,
     provider: Annotated[str | None, _setting("provider")] = None,
@@ -91,7 +94,7 @@ def serve_command(  # noqa: PLR0917 - typer passes them by name
     serve(settings, load_model(settings.model, settings.provider, settings.intra_op_threads or usable_cores()))
 
 
-def predict_command(  # noqa: PLR0917
+def predict_command(
     image: Annotated[Path, typer.Argument(help="A JPEG, PNG, WebP or BMP file.")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the picture with its keypoints here.")

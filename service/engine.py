@@ -19,8 +19,8 @@ class EngineOutput(NamedTuple):
         scores_NK: float32 in [0, 1].
     """
 
-    points_in_crop_NK2: NDArray[np.float32]  # noqa: N815 - the field's own names for shapes
-    scores_NK: NDArray[np.float32]  # noqa: N815
+    points_in_crop_NK2: NDArray[np.float32]
+    scores_NK: NDArray[np.float32]
 
 
 class KeypointEngine(Protocol):

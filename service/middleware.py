@@ -1,9 +1,14 @@
-"""The two things done around every request, as plain ASGI: the limit on its body, and the count of its answer."""
+"""What is done around every request, as plain ASGI: a limit on its body, an answer to bugs, a count of answers."""
+
+import logging
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import BadRequest, TooLarge
 from service.metrics import Metrics
+from service.problem_details import problem_response
+
+_logger = logging.getLogger(__name__)
 
 
 class BodyLimit:
@@ -46,6 +51,36 @@ def _content_length(scope: Scope) -> int:
                 raise BadRequest("Content-Length is not a number")
             return int(value)
     return 0
+
+
+class UnexpectedErrors:
+    """The boundary: an exception that nobody meant is logged with its traceback, and answered without it.
+
+    The framework's own handler raises the exception again, whereupon the server closes the connection on the client.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection event stream."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answering = False
+
+        async def noted(message: Message) -> None:
+            nonlocal answering
+            answering = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception:
+            _logger.exception("%s %s failed", scope["method"], scope["path"])
+            if answering:
+                raise  # half an answer is out: the connection has to be closed
+            await problem_response("internal", "an unexpected error; the server's log says which")(scope, receive, send)
 
 
 class AnswerCount:

@@ -50,7 +50,7 @@ def _schema(status: int, slugs: list[str]) -> dict[str, Any]:
 
 
 def answer_errors_with_problems(app: FastAPI, metrics: Metrics) -> None:
-    """Register the handlers: our errors, the framework's, and everything nobody expected."""
+    """Register the handlers of our errors and of the framework's; `middleware.UnexpectedErrors` has the rest."""
 
     def request_error(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestError)
@@ -63,14 +63,8 @@ def answer_errors_with_problems(app: FastAPI, metrics: Metrics) -> None:
         detail = details.get(error.status_code, error.detail)
         return problem_response(_slug_of_status(error.status_code), detail, error.headers)
 
-    def unexpected(_: Request, error: Exception) -> Response:
-        # The framework raises the exception again after this answer, and the server logs it with its traceback.
-        del error
-        return problem_response("internal", "an unexpected error; the server's log has the details")
-
     app.add_exception_handler(RequestError, request_error)
     app.add_exception_handler(HTTPException, framework_error)
-    app.add_exception_handler(Exception, unexpected)
 
 
 def _slug_of_status(status: int) -> str:

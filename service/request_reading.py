@@ -103,11 +103,11 @@ class _InMemoryParser(MultiPartParser):
 
 async def _read_multipart(request: Request) -> tuple[bytes, Any]:
     try:
-        form = await _InMemoryParser(request.headers, request.stream(), max_files=1, max_fields=1).parse()
+        form = await _InMemoryParser(request.headers, request.stream(), max_files=2, max_fields=2).parse()
     except (MultiPartException, KeyError) as error:
         raise BadRequest(f"the body is not multipart/form-data: {error or 'no boundary'}") from error
     try:
-        _check_names("form field", list(form), required="file")
+        _check_names("form field", [name for name, _ in form.multi_items()], required="file")
         file, boxes = form["file"], form.get("boxes", "[]")
         if not isinstance(file, UploadFile):
             raise InvalidParameter("file: expected a file with a name, found text")
@@ -143,6 +143,8 @@ def _parse_json(body: bytes) -> tuple[bytes, Any]:
 def _check_names(kind: str, found: list[str], *, required: str) -> None:
     if required not in found:
         raise InvalidParameter(f"expected the {kind} {required}, found {_shown(found)}")
+    if len(set(found)) < len(found):
+        raise InvalidParameter(f"expected each {kind} once, found {_shown(found)}")
     unknown = set(found) - {required, "boxes"}
     if unknown:
         raise InvalidParameter(f"expected only {required} and boxes, found the {kind} {_shown(sorted(unknown)[0])}")
