@@ -71,12 +71,18 @@ def _create_session(model: Path, provider: Provider, intra_op_threads: int) -> A
         session = onnxruntime.InferenceSession(
             str(model), options, providers=[(wanted, _PROVIDER_OPTIONS[provider])], enable_fallback=False
         )
-    except (onnxruntime.capi.onnxruntime_pybind11_state.Fail, RuntimeError, ValueError) as error:
-        raise BundleError(f"{model}: onnxruntime cannot load it ({error})") from error
+    except _errors_of(onnxruntime) as error:
+        raise StartupError(f"{model}: onnxruntime cannot load it on {provider} ({error})") from error
     in_use = session.get_providers()[0]
     if in_use != wanted:
         raise StartupError(f"--provider {provider}: onnxruntime fell back to {in_use}; is the GPU's driver there?")
     return session
+
+
+def _errors_of(onnxruntime: Any) -> tuple[type[Exception], ...]:
+    """Every exception of the extension module; they have no common base but Exception."""
+    declared = vars(onnxruntime.capi.onnxruntime_pybind11_state).values()
+    return tuple(value for value in declared if isinstance(value, type) and issubclass(value, Exception))
 
 
 def _check_graph(session: Any, manifest: BundleManifest) -> None:
