@@ -1,0 +1,53 @@
+"""The pipeline by itself, as `focalpoint predict` uses it."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from service.app import create_metrics, create_pipeline
+from service.contract.crop_transform import Box
+from service.errors import InvalidParameter, NotReady
+from service.pipeline import check_boxes
+from service.settings import Settings
+from tests.fakes import BOX_AROUND_CENTRES, CENTRES, FakeEngine, draw_discs, encode
+
+
+def test_points_come_back_in_pixels_of_the_picture() -> None:
+    engine = FakeEngine()
+    boxes = [Box(*BOX_AROUND_CENTRES), Box(20, 10, 110, 100)]
+    with create_pipeline(Settings(), engine, create_metrics(engine)) as pipeline:
+        estimate = asyncio.run(pipeline.estimate(encode(draw_discs()), boxes))
+    assert (estimate.width, estimate.height) == (160, 120)
+    assert [instance.box for instance in estimate.instances] == boxes
+    for instance in estimate.instances:
+        assert np.abs(instance.points_in_image - CENTRES).max() < 0.5
+        assert instance.scores.shape == (3,)
+
+
+def test_after_its_end_it_takes_nothing() -> None:
+    engine = FakeEngine()
+    pipeline = create_pipeline(Settings(), engine, create_metrics(engine))
+    with pipeline:
+        assert pipeline.batcher.alive
+    with pytest.raises(NotReady):
+        pipeline.batcher.submit([])
+
+
+def test_a_pipeline_of_a_model_that_cannot_warm_up_never_starts() -> None:
+    class ColdEngine(FakeEngine):
+        def warm_up(self, max_batch: int) -> None:
+            raise RuntimeError(f"no batch of {max_batch} fits")
+
+    pipeline = create_pipeline(Settings(), ColdEngine(), create_metrics(FakeEngine()))
+    with pytest.raises(RuntimeError, match="no batch of 16 fits"), pipeline:
+        pass
+    assert not pipeline.batcher.alive
+
+
+def test_boxes_within_reason() -> None:
+    check_boxes([Box(-800, -800, 800, 800), Box(0, 0, 0.001, 0.001)], 100, 50)
+    with pytest.raises(InvalidParameter, match=r"boxes\[1\]: expected numbers up to 800"):
+        check_boxes([Box(0, 0, 1, 1), Box(0, -801, 1, 1)], 100, 50)
+    with pytest.raises(InvalidParameter, match="at least 0.001 pixels"):
+        check_boxes([Box(0, 0, 0.0009, 1)], 100, 50)
