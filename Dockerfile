@@ -9,7 +9,7 @@ COPY model_export model_export
 RUN python -m venv /opt/focalpoint \
     && /opt/focalpoint/bin/pip install --no-cache-dir --constraint constraints.txt '.[cpu]'
 
-FROM ${BASE_IMAGE}
+FROM ${BASE_IMAGE} AS cpu
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin focalpoint
 COPY --from=build /opt/focalpoint /opt/focalpoint
 COPY models/face68 /app/models/face68

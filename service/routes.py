@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from service.admission import Admission
 from service.contract.bundle_manifest import BundleManifest
+from service.disconnection import ClientDisconnectedError, unless_disconnected
 from service.errors import DeadlineExceeded, NotFound, NotReady
 from service.metrics import Metrics
 from service.pipeline import KeypointPipeline
@@ -22,6 +23,7 @@ from service.schemas import (
     encode_keypoints_answer,
 )
 
+_CLIENT_CLOSED_REQUEST: Final = 499  # nobody reads it; for the metrics, by the name that nginx gave it
 _BOXES_IN_QUERY: Final = {
     "name": "boxes",
     "in": "query",
@@ -97,7 +99,9 @@ def keypoint_routes(
                 image_bytes, boxes = await read_keypoints_input(request, max_boxes)
             try:
                 async with asyncio.timeout(deadline_seconds):
-                    estimate = await pipeline.estimate(image_bytes, boxes)
+                    estimate = await unless_disconnected(request.receive, pipeline.estimate(image_bytes, boxes))
+            except ClientDisconnectedError:
+                return Response(status_code=_CLIENT_CLOSED_REQUEST)
             except TimeoutError as error:
                 raise DeadlineExceeded(f"no answer within {deadline_seconds:g} s") from error
             with metrics.stage("encode_response"):

@@ -49,5 +49,5 @@ def test_boxes_within_reason() -> None:
     check_boxes([Box(-800, -800, 800, 800), Box(0, 0, 0.001, 0.001)], 100, 50)
     with pytest.raises(InvalidParameter, match=r"boxes\[1\]: expected numbers up to 800"):
         check_boxes([Box(0, 0, 1, 1), Box(0, -801, 1, 1)], 100, 50)
-    with pytest.raises(InvalidParameter, match="at least 0.001 pixels"):
+    with pytest.raises(InvalidParameter, match=r"at least 0\.001 pixels"):
         check_boxes([Box(0, 0, 0.0009, 1)], 100, 50)
