@@ -24,6 +24,8 @@ async def unless_disconnected(receive: Receive, work: Coroutine[Any, Any, Result
     try:
         await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
+            working.cancel()
+            await asyncio.wait((working,))  # when this returns, its crops have left the queue
             raise ClientDisconnectedError
         return working.result()
     finally:
