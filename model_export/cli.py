@@ -3,13 +3,17 @@
 Importing this module is cheap: torch is imported only inside the commands.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from model_export.errors import TrainingInputError
 from service.contract.bundle_manifest import BundleError
+
+# ruff: noqa: PLC0415  (the commands' imports are heavy)
 
 
 def train(
@@ -17,15 +21,13 @@ def train(
     run: Annotated[Path | None, typer.Option(help="run folder; default runs/NAME")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="go on with the run where its checkpoint stands")] = False,
     no_afl: Annotated[bool, typer.Option("--no-afl", help="the vanilla arm: every difficulty is one")] = False,
-    seed: Annotated[int | None, typer.Option(help="instead of the recipe's seed")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="instead of the recipe's seed")] = None,
 ) -> None:
     """Train a recipe with Adversarial Focal Loss."""
-    from model_export.train_command import run_training  # noqa: PLC0415  (torch is heavy)
+    with _errors_in_one_sentence():
+        from model_export.train_command import run_training
 
-    try:
         run_training(recipe, run, resume=resume, no_afl=no_afl, seed=seed)
-    except TrainingInputError as error:
-        _refuse(error)
 
 
 def evaluate(
@@ -34,12 +36,10 @@ def evaluate(
     json_file: Annotated[Path | None, typer.Option("--json", help="write the report here")] = None,
 ) -> None:
     """Measure a bundle on the validation split of its recipe, with boxes around the labels."""
-    from model_export.evaluate_command import run_evaluation  # noqa: PLC0415
+    with _errors_in_one_sentence():
+        from model_export.evaluate_command import run_evaluation
 
-    try:
         run_evaluation(bundle, url, json_file)
-    except (TrainingInputError, BundleError) as error:
-        _refuse(error)
 
 
 def export(
@@ -48,22 +48,28 @@ def export(
     golden: Annotated[Path | None, typer.Option(help="TOML list of golden pictures; default: one drawn face")] = None,
 ) -> None:
     """Export a finished run as a bundle, checked against torch and measured on the validation split."""
-    from model_export.export_bundle import export_bundle  # noqa: PLC0415
-    from model_export.run_folder import RunFolder  # noqa: PLC0415
+    with _errors_in_one_sentence():
+        from model_export.export_bundle import export_bundle
+        from model_export.run_folder import RunFolder
 
-    try:
         manifest, parity = export_bundle(RunFolder(run), output, golden)
-    except TrainingInputError as error:
-        _refuse(error)
-    typer.echo(f"{output}: {manifest.name} {manifest.version}, sha256 {manifest.sha256['model.onnx'][:12]}")
-    typer.echo(
-        f"onnxruntime and torch differ by {parity.heatmaps:.1e} in heatmaps, {parity.points_in_crop:.1e} px in points "
-        f"({parity.tie_share:.1%} ties left out)"
-    )
-    for figure in manifest.accuracy:
-        typer.echo(f"{figure.metric} {figure.value:.2%}, {figure.normaliser}, {figure.box_protocol}, {figure.data}")
+        typer.echo(f"{output}: {manifest.name} {manifest.version}, sha256 {manifest.sha256['model.onnx'][:12]}")
+        typer.echo(
+            f"onnxruntime and torch differ by {parity.heatmaps:.1e} in heatmaps, {parity.points_in_crop:.1e} px in "
+            f"points ({parity.tie_share:.1%} ties left out)"
+        )
+        for figure in manifest.accuracy:
+            typer.echo(f"{figure.metric} {figure.value:.2%}, {figure.normaliser}, {figure.box_protocol}, {figure.data}")
 
 
-def _refuse(error: Exception) -> NoReturn:
-    typer.echo(f"focalpoint: {error}", err=True)
-    raise typer.Exit(1)
+@contextmanager
+def _errors_in_one_sentence() -> Iterator[None]:
+    """What the person at the keyboard can put right ends in one sentence and exit code 1."""
+    try:
+        yield
+    except (TrainingInputError, BundleError) as error:
+        typer.echo(f"focalpoint: {error}", err=True)
+        raise typer.Exit(1) from error
+    except ModuleNotFoundError as error:
+        typer.echo(f"focalpoint: this command needs {error.name}: pip install 'focalpoint[cpu,train]'", err=True)
+        raise typer.Exit(1) from error

@@ -1,5 +1,6 @@
 """A trained network as one ONNX graph: normalisation, network and decoding, checked against torch on real crops."""
 
+import logging
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,6 +58,8 @@ def onnx_graph(decoded: DecodedNetwork, width: int, height: int) -> bytes:
     Raises:
         ParityError: the exporter fixed the batch size.
     """
+    # It says at length that torchvision's operators cannot be exported where torchvision is not installed.
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     example = torch.zeros(2, height, width, 3, dtype=torch.uint8)
     program = torch.onnx.export(
         decoded.eval(),

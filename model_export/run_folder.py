@@ -103,7 +103,7 @@ class RunFolder:
         """
         try:
             state: dict[str, Any] = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError) as error:
+        except Exception as error:
             raise RunError(f"checkpoint {self.checkpoint} cannot be read: {error}") from error
         return state
 

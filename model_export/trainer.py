@@ -99,9 +99,7 @@ class Trainer:
         self.network.train()
         steps = []
         for done, batch in enumerate(self.loader, start=1):
-            images, target = self._prepare(batch)
-            steps.append(self.step(images, target))
-            self.averaged.update_parameters(self.network.module)
+            steps.append(self.train_batch(batch))
             self.schedule.step()
             batch_done(done, len(self.loader))
         record: EpochRecord = {
@@ -114,6 +112,13 @@ class Trainer:
         settings = self.recipe.optimisation
         if self.epoch % settings.validate_every == 0 or self.epoch == settings.epochs:
             record |= self.validate()
+        return record
+
+    def train_batch(self, batch: CropSample) -> StepRecord:
+        """One step on a batch of training crops, and the moving average brought up to it."""
+        images, target = self._prepare(batch)
+        record = self.step(images, target)
+        self.averaged.update_parameters(self.network.module)
         return record
 
     def validate(self) -> EpochRecord:

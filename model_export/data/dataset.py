@@ -18,12 +18,15 @@ EpochAndIndex = tuple[int, int]
 
 
 class CropSample(TypedDict):
-    """One crop: uint8 (H, W, 3) RGB, points float32 (K, 2) in crop pixels, visible bool (K,), index in the set."""
+    """One crop: uint8 (H, W, 3) RGB, points float32 (K, 2) in crop pixels, visible bool (K,), index in the set.
+
+    The loader stacks them: each value then has a leading batch dimension.
+    """
 
     crop: torch.Tensor
     points_in_crop: torch.Tensor
     visible: torch.Tensor
-    index: int
+    index: torch.Tensor
 
 
 class TrainingCrops(Dataset[CropSample]):
@@ -81,7 +84,7 @@ def _crop_sample(crop: ImageHW3, points: NDArray[np.float64], visible: NDArray[n
         crop=torch.from_numpy(crop),
         points_in_crop=torch.from_numpy(points.astype(np.float32)),
         visible=torch.from_numpy(visible.copy()),
-        index=index,
+        index=torch.tensor(index),
     )
 
 

@@ -6,7 +6,6 @@ both coordinates of a keypoint left empty mean that it is not visible.
 """
 
 import csv
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +22,10 @@ def read_keypoint_csv(path: Path, keypoint_count: int) -> list[KeypointSample]:
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            rows = csv.DictReader(file)
-            header = rows.fieldnames or []
+            rows = csv.reader(file)
+            header = next(rows, [])
             _check_header(path, header, keypoint_count)
-            samples = [_parse_row(path, rows.line_num, row, keypoint_count) for row in rows]
+            samples = [_parse_row(path, rows.line_num, header, row, keypoint_count) for row in rows]
     except OSError as error:
         raise DataError(f"annotation file {path} cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -36,7 +35,7 @@ def read_keypoint_csv(path: Path, keypoint_count: int) -> list[KeypointSample]:
     return [sample for sample in samples if sample.visible.any()]
 
 
-def _check_header(path: Path, header: Sequence[str], keypoint_count: int) -> None:
+def _check_header(path: Path, header: list[str], keypoint_count: int) -> None:
     if "image" not in header:
         raise DataError(
             f"annotation file {path}: expected a column 'image', found {', '.join(header[:4]) or 'nothing'}"
@@ -52,15 +51,22 @@ def _check_header(path: Path, header: Sequence[str], keypoint_count: int) -> Non
             raise DataError(f"annotation file {path}: column {name} is missing")
 
 
-def _parse_row(path: Path, line: int, row: dict[str, str], keypoint_count: int) -> KeypointSample:
-    texts = [[row[f"{axis}{k}"] or "" for axis in "xy"] for k in range(keypoint_count)]
-    visible = np.array([bool(x.strip() and y.strip()) for x, y in texts])
-    try:
-        points = np.array(
-            [[float(x), float(y)] if seen else [0.0, 0.0] for (x, y), seen in zip(texts, visible, strict=True)]
-        )
-    except ValueError as error:
-        raise DataError(f"annotation file {path}, line {line}: a coordinate is not a number ({error})") from error
+def _parse_row(path: Path, line: int, header: list[str], values: list[str], keypoint_count: int) -> KeypointSample:
+    where = f"annotation file {path}, line {line}"
+    if len(values) != len(header):
+        raise DataError(f"{where}: expected {len(header)} values, found {len(values)}")
+    row = dict(zip(header, values, strict=True))
+    points, visible = np.zeros((keypoint_count, 2)), np.zeros(keypoint_count, dtype=bool)
+    for k in range(keypoint_count):
+        texts = [row[f"{axis}{k}"].strip() for axis in "xy"]
+        if not any(texts):
+            continue
+        if not all(texts):
+            raise DataError(f"{where}: keypoint {k} has only one coordinate")
+        try:
+            points[k], visible[k] = [float(text) for text in texts], True
+        except ValueError as error:
+            raise DataError(f"{where}: a coordinate is not a number ({error})") from error
     if not np.isfinite(points).all():
-        raise DataError(f"annotation file {path}, line {line}: a coordinate is not finite")
+        raise DataError(f"{where}: a coordinate is not finite")
     return KeypointSample(ImageFile(path.parent / row["image"]), points, visible, f"{path}, line {line}")

@@ -11,6 +11,8 @@ from itertools import pairwise
 import torch
 from torch import nn
 
+from model_export.errors import RecipeError
+
 
 def compact(keypoint_count: int, widths: Sequence[int], blocks: Sequence[int], top_down_width: int) -> nn.Module:
     """The compact network.
@@ -20,6 +22,9 @@ def compact(keypoint_count: int, widths: Sequence[int], blocks: Sequence[int], t
         widths: channels at strides 2, 4, 8, ... from the stem to the coarsest stage.
         blocks: residual blocks per stage, one number fewer than `widths`.
         top_down_width: channels of the top-down path.
+
+    Raises:
+        RecipeError: the numbers of widths and blocks do not fit each other.
     """
     return CompactNetwork(keypoint_count, tuple(widths), tuple(blocks), top_down_width)
 
@@ -30,7 +35,7 @@ class CompactNetwork(nn.Module):
     def __init__(self, keypoint_count: int, widths: tuple[int, ...], blocks: tuple[int, ...], top_down_width: int):
         super().__init__()
         if len(blocks) != len(widths) - 1:
-            raise ValueError(
+            raise RecipeError(
                 f"network.blocks needs {len(widths) - 1} numbers for {len(widths)} widths, has {len(blocks)}"
             )
         self.stem = _conv_bn_relu(3, widths[0], stride=2)

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.floating[Any]]
 ImageHW3 = NDArray[np.uint8]
 
+# The reduced region is padded to whole blocks: beyond this a block would outgrow the picture it reduces.
+_LARGEST_REDUCTION = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -102,7 +105,7 @@ class CropTransform:
         area averaging: bilinear sampling alone would skip pixels and alias.
         """
         matrix, source = self.matrix, image
-        factor = int(1.0 / self.scale + 1e-9)
+        factor = min(int(1.0 / self.scale + 1e-9), _LARGEST_REDUCTION)
         if factor >= 2:
             source, matrix = self._reduced(image, factor)
         crop = cv2.warpAffine(

@@ -99,7 +99,7 @@ def test_the_objective_is_that_of_algorithm_two() -> None:
 def test_the_gradient_penalty_reaches_every_weight_that_shapes_the_slope() -> None:
     torch.manual_seed(0)
     critic, same = Critic(), torch.rand(4, 2, 6, 6)
-    criticise(critic, same, same, penalty=10.0).objective.backward()  # true and predicted cancel: only gp_term is left
+    criticise(critic, same, same, penalty=10.0).objective.backward()  # type: ignore[no-untyped-call]  # only gp_term is left
     weights = [parameter for name, parameter in critic.named_parameters() if name.endswith("weight")]
     assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in weights)
 
@@ -116,7 +116,7 @@ def test_a_trained_critic_gives_a_worse_topology_the_greater_difficulty() -> Non
 
     for _ in range(60):
         optimiser.zero_grad()
-        criticise(critic, near(0.1), near(2.0), penalty=10.0).objective.backward()
+        criticise(critic, near(0.1), near(2.0), penalty=10.0).objective.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     assert difficulty(critic(near(2.0))).mean() > difficulty(critic(near(0.1))).mean()
 
@@ -153,9 +153,7 @@ def test_existence_comes_from_the_label_or_from_the_response(existence: str, exp
     assert found.exists_NK[0].tolist() == expected
 
 
-@pytest.mark.parametrize(
-    ("place", "expected_x"), [("peak", 8.0), ("thresholded_centroid", 9.0), ("soft_argmax", 9.0)]
-)
+@pytest.mark.parametrize(("place", "expected_x"), [("peak", 8.0), ("thresholded_centroid", 9.0), ("soft_argmax", 9.0)])
 def test_a_place_is_read_as_the_recipe_says(place: str, expected_x: float) -> None:
     heatmaps, target = _prediction_and_target()
     found = predicted_points(read_maps(heatmaps, CODEC), target, settings(place=place))

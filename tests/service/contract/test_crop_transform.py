@@ -1,5 +1,7 @@
 """The crop: its inverse, its picture and its mirror image."""
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -78,6 +80,17 @@ def test_shrinking_averages_instead_of_skipping_pixels() -> None:
     stripes[:, ::8] = 255  # an eighth of the light; bilinear sampling alone would see 0 or 255
     crop = CropTransform.around(Box.of_image(stripes), 64, 64, 1.0).extract(stripes)
     assert np.abs(crop.astype(int) - 32).max() <= 2
+
+
+@pytest.mark.parametrize("shape", [(100, 100), (1, 20_000), (20_000, 1)])
+def test_a_gigantic_box_on_any_picture_needs_little_memory(shape: tuple[int, int]) -> None:
+    image = np.full((*shape, 3), 255, np.uint8)
+    tracemalloc.start()
+    crop = CropTransform.around(Box(-5e6, -5e6, 1e7, 1e7), 64, 64, 1.25).extract(image)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert crop.shape == (64, 64, 3)
+    assert peak < 20e6
 
 
 def test_outside_the_image_the_crop_is_black() -> None:

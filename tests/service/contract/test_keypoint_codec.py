@@ -46,7 +46,7 @@ def test_the_centre_of_mass_is_decoded_within_a_hundredth_of_a_pixel_four_cells_
 def test_the_centre_of_mass_moves_inwards_by_at_most_a_spread_and_a_bit_at_the_border(
     point: tuple[float, float],
 ) -> None:
-    # At the border half of the Gaussian is cut off: the mean of what is left lies up to 1.2 spreads further in per axis.
+    # At the border half of the Gaussian is cut off: the mean of what is left lies up to 1.2 spreads further in.
     assert roundtrip_error(codec("soft_argmax"), *point) < 1.2 * STRIDE * np.sqrt(2)
 
 

@@ -1,0 +1,68 @@
+"""Base losses: unreduced, and what they say of known differences."""
+
+import math
+
+import pytest
+import torch
+
+from model_export.base_losses import (
+    BASE_LOSSES,
+    Target,
+    heatmap_cross_entropy,
+    heatmap_mse,
+    soft_argmax_l1,
+    weighted_sum,
+)
+from model_export.errors import RecipeError
+from model_export.heatmap_decoding import Prediction, read_maps
+from service.contract.keypoint_codec import KeypointCodec
+
+CODEC = KeypointCodec(heatmap_width=16, heatmap_height=16, stride=4, sigma=1.0, decoding="soft_argmax")
+
+
+def batch() -> tuple[Prediction, Target]:
+    torch.manual_seed(0)
+    maps = torch.randn(3, 4, 16, 16)
+    places = torch.rand(3, 4, 2) * 15
+    heatmaps = torch.from_numpy(CODEC.encode(CODEC.to_crop(places.numpy())))
+    return read_maps(maps, CODEC), Target(heatmaps, places, torch.ones(3, 4, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("name", BASE_LOSSES)
+def test_a_base_loss_has_one_value_per_sample_and_keypoint_and_samples_do_not_mix(name: str) -> None:
+    prediction, target = batch()
+    loss = BASE_LOSSES[name](prediction, target)
+    assert loss.shape == (3, 4)
+    alone = BASE_LOSSES[name](Prediction(*(part[1:2] for part in prediction)), Target(*(part[1:2] for part in target)))
+    assert torch.allclose(loss[1:2], alone, rtol=1e-5)
+
+
+def test_mse_is_the_mean_squared_difference_of_the_cells() -> None:
+    prediction, target = batch()
+    shifted = prediction._replace(heatmaps_NKhw=target.heatmaps_NKhw + 0.5)
+    assert torch.allclose(heatmap_mse(shifted, target), torch.full((3, 4), 0.25))
+
+
+def test_l1_is_the_distance_in_cells_along_both_axes() -> None:
+    prediction, target = batch()
+    moved = target.points_in_heatmap_NK2 + torch.tensor([1.5, -2.0])
+    assert torch.allclose(soft_argmax_l1(prediction._replace(points_in_heatmap_NK2=moved), target), torch.tensor(3.5))
+
+
+def test_cross_entropy_is_least_at_the_target_and_log_of_the_cells_for_a_flat_map() -> None:
+    prediction, target = batch()
+    flat = heatmap_cross_entropy(prediction._replace(maps_NKhw=torch.zeros(3, 4, 16, 16)), target)
+    assert torch.allclose(flat, torch.tensor(math.log(16 * 16)))
+    ideal = heatmap_cross_entropy(prediction._replace(maps_NKhw=target.heatmaps_NKhw.clamp_min(1e-30).log()), target)
+    assert (ideal < heatmap_cross_entropy(prediction, target)).all()
+
+
+def test_a_sum_adds_each_loss_times_its_weight() -> None:
+    prediction, target = batch()
+    expected = 2 * heatmap_mse(prediction, target) + 0.5 * soft_argmax_l1(prediction, target)
+    assert torch.allclose(weighted_sum({"heatmap_mse": 2, "soft_argmax_l1": 0.5})(prediction, target), expected)
+
+
+def test_an_unknown_loss_is_named() -> None:
+    with pytest.raises(RecipeError, match=r"unknown key base_losses\.l7: expected some of heatmap_mse"):
+        weighted_sum({"l7": 1.0})

@@ -1,0 +1,75 @@
+"""Recipes: complete, strict, and clear about what is wrong."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from model_export.errors import RecipeError
+from model_export.recipe import CsvData, load_recipe, parse_recipe
+from tests.model_export.recipes import recipe_values, shipped_recipe_path
+
+
+@pytest.mark.parametrize("name", ["face68", "drawn_faces"])
+def test_every_shipped_recipe_is_valid(name: str) -> None:
+    recipe = load_recipe(shipped_recipe_path(name))
+    assert recipe.name == name
+    assert recipe.keypoint_codec.heatmap_width == recipe.input.width // recipe.codec.stride
+
+
+def test_the_face_recipe_names_68_keypoints_and_every_one_has_its_mirror_image() -> None:
+    keypoints = load_recipe(shipped_recipe_path("face68")).keypoints
+    assert len(keypoints.names) == 68
+    paired = {index for pair in keypoints.flip_pairs for index in pair}
+    on_the_middle_line = {8, 27, 28, 29, 30, 33, 51, 57, 62, 66}
+    assert paired | on_the_middle_line == set(range(68))
+    assert not paired & on_the_middle_line
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "message"),
+    [
+        ("optimisation", "epoch", 3, "unknown key optimisation.epoch"),
+        ("optimisation", "epochs", 0, "optimisation.epochs: Input should be greater than 0, found 0"),
+        ("optimisation", "batch_size", "many", "optimisation.batch_size: .*integer.*, found 'many'"),
+        ("input", "width", 66, "input.width is 66, which codec.stride 4 does not divide"),
+        ("evaluation", "normaliser", [0, 9], "names a keypoint beyond the 5 there are"),
+        ("adversarial_focal", "place", "somewhere", "adversarial_focal.place: .*found 'somewhere'"),
+        ("keypoints", "flip_pairs", [[0, 7]], "names a keypoint beyond the 5 there are"),
+        ("data", "format", "xml", "data: .*csv.*synthetic"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_was_found(section: str, key: str, value: Any, message: str) -> None:
+    values = recipe_values()
+    values[section][key] = value
+    with pytest.raises(RecipeError, match=f"a.toml: .*{message}"):
+        parse_recipe(values, "a.toml")
+
+
+def test_a_missing_key_is_named() -> None:
+    values = recipe_values()
+    del values["data"]["train_count"]
+    with pytest.raises(RecipeError, match=r"missing key data\.train_count"):
+        parse_recipe(values, "a.toml")
+
+
+def test_a_recipe_that_is_not_there_or_not_toml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"absent\.toml cannot be read: No such file"):
+        load_recipe(tmp_path / "absent.toml")
+    (tmp_path / "broken.toml").write_text("name = ", encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"broken\.toml is not valid TOML"):
+        load_recipe(tmp_path / "broken.toml")
+
+
+def test_a_relative_data_folder_lies_below_the_one_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = CsvData(format="csv", root="faces", train="train.csv", validation="val.csv")
+    monkeypatch.delenv("FOCALPOINT_DATA", raising=False)
+    with pytest.raises(RecipeError, match=r"data\.root is 'faces'.*FOCALPOINT_DATA"):
+        data.folder()
+    monkeypatch.setenv("FOCALPOINT_DATA", str(tmp_path))
+    with pytest.raises(RecipeError, match=r"data\.root: there is no folder .*faces"):
+        data.folder()
+    (tmp_path / "faces").mkdir()
+    assert data.folder() == tmp_path / "faces"
