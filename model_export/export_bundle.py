@@ -23,41 +23,52 @@ from model_export.recipe import Recipe
 from model_export.run_folder import RunFolder
 from model_export.trainer import build_recipe_network
 from service.contract.bundle_manifest import (
+    MANIFEST_FILE,
     MODEL_FILE,
     Accuracy,
     BundleManifest,
     CodecOutput,
     CropInput,
+    describe_problems,
     file_sha256,
 )
 from service.contract.crop_transform import Box
-from service.contract.golden_images import GOLDEN_FILE, GOLDEN_FOLDER, GoldenImage, save_golden_images
+from service.contract.golden_images import GOLDEN_FOLDER, GoldenImage, save_golden_images
 
 _PARITY_CROPS = 32
 _DRAWN_GOLDEN_SEED = 7
 
 
 class GoldenPicture(BaseModel):
-    """A picture to become a golden image: file beside the list, source and terms, box in image pixels."""
+    """A picture to become a golden image: where it is, its source and terms, box in image pixels."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    file: str
+    path: Path
     source: str
     box: tuple[float, float, float, float]
 
 
 def read_golden_list(path: Path) -> tuple[GoldenPicture, ...]:
-    """The `[[image]]` tables of a TOML file.
+    """The `[[image]]` tables of a TOML file: `path` relative to it, `source`, `box`.
 
     Raises:
-        RecipeError: it cannot be read or an entry is not valid.
+        RecipeError: it cannot be read, an entry is not valid, or a picture is not there.
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8")).get("image", [])
-        return tuple(GoldenPicture.model_validate(table) for table in tables)
-    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
+        listed = [GoldenPicture.model_validate(table) for table in tables]
+    except (OSError, tomllib.TOMLDecodeError) as error:
         raise RecipeError(f"golden list {path}: {error}") from error
+    except ValidationError as error:
+        raise RecipeError(f"golden list {path}: {describe_problems(error)}") from error
+    if not listed:
+        raise RecipeError(f"golden list {path}: expected at least one [[image]] table with path, source and box")
+    pictures = tuple(picture.model_copy(update={"path": path.parent / picture.path}) for picture in listed)
+    for picture in pictures:
+        if not picture.path.is_file():
+            raise RecipeError(f"golden list {path}: the picture {picture.path} is not there")
+    return pictures
 
 
 def export_bundle(run: RunFolder, bundle: Path, golden_list: Path | None) -> tuple[BundleManifest, Parity]:
@@ -69,6 +80,8 @@ def export_bundle(run: RunFolder, bundle: Path, golden_list: Path | None) -> tup
         TrainingInputError: run, data or golden list cannot be used, or the graph differs from torch.
     """
     recipe, state = run.recipe(), run.load_checkpoint()
+    pictures = read_golden_list(golden_list) if golden_list else ()
+    _check_replaceable(bundle)
     if state["epoch"] < recipe.optimisation.epochs:
         raise RunError(f"{run.path} has done {state['epoch']} of {recipe.optimisation.epochs} epochs: resume it first")
     partial = bundle.with_name(f".{bundle.name}.partial")
@@ -84,7 +97,9 @@ def export_bundle(run: RunFolder, bundle: Path, golden_list: Path | None) -> tup
             samples, estimate_in_process(partial, manifest), recipe.evaluation, LABEL_BOXES, lambda _done: None
         )
         manifest = manifest.model_copy(update={"accuracy": _accuracy(report, recipe)})
-        _write_golden_images(partial, manifest, golden_list)
+        for picture in pictures:
+            shutil.copyfile(picture.path, partial / GOLDEN_FOLDER / picture.path.name)
+        _write_golden_images(partial, manifest, pictures or (_draw_golden_picture(partial),))
         (partial / "LICENSE").write_text(recipe.bundle.licence_text, encoding="utf-8")
         (partial / "MODEL_CARD.md").write_text(model_card(manifest, parity), encoding="utf-8")
         names = sorted(str(path.relative_to(partial)) for path in partial.rglob("*") if path.is_file())
@@ -147,22 +162,16 @@ def _accuracy(report: Report, recipe: Recipe) -> tuple[Accuracy, ...]:
     )
 
 
-def _write_golden_images(bundle: Path, manifest: BundleManifest, golden_list: Path | None) -> None:
+def _write_golden_images(bundle: Path, manifest: BundleManifest, pictures: Sequence[GoldenPicture]) -> None:
     network = OnnxNetwork(bundle / MODEL_FILE)
-    if golden_list is None:
-        pictures: tuple[GoldenPicture, ...] = (_draw_golden_picture(bundle),)
-    else:
-        pictures = read_golden_list(golden_list)
-        for picture in pictures:
-            shutil.copyfile(golden_list.parent / picture.file, bundle / GOLDEN_FOLDER / picture.file)
     golden = []
     for picture in pictures:
         transform = manifest.crop_transform(Box(*picture.box))
-        crop = transform.extract(ImageFile(bundle / GOLDEN_FOLDER / picture.file)())
+        crop = transform.extract(ImageFile(bundle / GOLDEN_FOLDER / picture.path.name)())
         points = transform.to_image(network.run(crop[np.newaxis]).points_in_crop_NK2[0])
         golden.append(
             GoldenImage(
-                image=picture.file,
+                image=picture.path.name,
                 source=picture.source,
                 box=picture.box,
                 points_in_image=tuple((round(float(x), 3), round(float(y), 3)) for x, y in points),
@@ -171,14 +180,24 @@ def _write_golden_images(bundle: Path, manifest: BundleManifest, golden_list: Pa
             )
         )
     save_golden_images(bundle, tuple(golden))
-    assert (bundle / GOLDEN_FILE).exists()
 
 
 def _draw_golden_picture(bundle: Path) -> GoldenPicture:
     (sample,) = draw_samples(1, _DRAWN_GOLDEN_SEED)
-    cv2.imwrite(str(bundle / GOLDEN_FOLDER / "drawn_face.png"), sample.read_image()[..., ::-1])
+    path = bundle / GOLDEN_FOLDER / "drawn_face.png"
+    cv2.imwrite(str(path), sample.read_image()[..., ::-1])
     box = sample.box
-    return GoldenPicture(file="drawn_face.png", source="drawn", box=(box.x, box.y, box.width, box.height))
+    return GoldenPicture(path=path, source="drawn", box=(box.x, box.y, box.width, box.height))
+
+
+def _check_replaceable(bundle: Path) -> None:
+    """Only a bundle or an empty folder is ever replaced.
+
+    Raises:
+        RunError: something else is there.
+    """
+    if bundle.exists() and not (bundle / MANIFEST_FILE).is_file() and (bundle.is_file() or any(bundle.iterdir())):
+        raise RunError(f"{bundle} is there and is no bundle: it is not replaced, choose another --output")
 
 
 def _replace_folder(partial: Path, bundle: Path) -> None:

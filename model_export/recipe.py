@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from model_export.errors import RecipeError
-from service.contract.bundle_manifest import Keypoints, Licence
+from service.contract.bundle_manifest import Keypoints, Licence, describe_problems
 from service.contract.keypoint_codec import HeatmapDecoding, KeypointCodec
 
 DATA_VARIABLE = "FOCALPOINT_DATA"
@@ -213,19 +213,7 @@ def parse_recipe(values: dict[str, Any], origin: str) -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        problems = [_describe(problem) for problem in error.errors()]
-        raise RecipeError(f"{origin}: {'; '.join(problems)}") from error
-
-
-def _describe(problem: Any) -> str:
-    # The data section's format stands in the location of its problems; it is no key of the file.
-    key = ".".join(str(part) for part in problem["loc"] if part not in {"csv", "synthetic"})
-    if problem["type"] == "extra_forbidden":
-        return f"unknown key {key}"
-    if problem["type"] == "missing":
-        return f"missing key {key}"
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{key}: {message}, found {problem['input']!r}" if key else message
+        raise RecipeError(f"{origin}: {describe_problems(error, union_tags=('csv', 'synthetic'))}") from error
 
 
 def load_recipe(path: Path) -> Recipe:

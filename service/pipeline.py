@@ -100,13 +100,16 @@ class KeypointPipeline:
         image = await self._in_pool("decode_image", lambda: decode_image(image_bytes, self._max_pixels))
         height, width = image.shape[:2]
         check_boxes(boxes, width, height)
+        manifest = self._engine.manifest
         if not boxes:
-            [coarse] = await self._locate(image, [Box.of_image(image)])
+            [coarse] = await self._locate(image, [Box.of_image(image)], [manifest.whole_image_transform(image)])
             boxes = [Box.around(coarse.points_in_image)]
-        return Estimate(width, height, await self._locate(image, boxes))
+        instances = await self._locate(image, boxes, [manifest.crop_transform(box) for box in boxes])
+        return Estimate(width, height, instances)
 
-    async def _locate(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> list[Instance]:
-        transforms = [self._engine.manifest.crop_transform(box) for box in boxes]
+    async def _locate(
+        self, image: NDArray[np.uint8], boxes: Sequence[Box], transforms: Sequence[CropTransform]
+    ) -> list[Instance]:
         crops = await self._in_pool("crop", lambda: [transform.extract(image) for transform in transforms])
         answers = await asyncio.gather(*map(asyncio.wrap_future, self.batcher.submit(crops)))
         with self._metrics.stage("back_transform"):

@@ -1,12 +1,14 @@
 """The bundle manifest: everything that a client or a server must know of a model, beside its ONNX file."""
 
 import hashlib
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
-from service.contract.crop_transform import Box, CropTransform
+from service.contract.crop_transform import Box, CropTransform, ImageHW3
 from service.contract.keypoint_codec import HeatmapDecoding, KeypointCodec
 
 MANIFEST_FILE = "manifest.json"
@@ -57,7 +59,9 @@ class CropInput(_Record):
     dtype: Literal["uint8"] = "uint8"
     layout: Literal["NHWC"] = "NHWC"
     colour_order: Literal["rgb"] = "rgb"
-    padding: float = Field(gt=0, description="the box, grown to the crop's aspect ratio, is grown by this factor")
+    padding: float = Field(
+        gt=0, description="a box, grown to the crop's aspect ratio, is grown by this factor; a whole picture is not"
+    )
     warp: Literal["half_pixel"] = "half_pixel"
     reduction: Literal["area"] = "area"
     border: Literal["black"] = "black"
@@ -123,6 +127,10 @@ class BundleManifest(_Record):
         """The crop that this model expects for a box in image pixels."""
         return CropTransform.around(box, self.input.width, self.input.height, self.input.padding)
 
+    def whole_image_transform(self, image: ImageHW3) -> CropTransform:
+        """The crop that shows a whole picture (H, W, 3): no padding, for there is nothing around it to show."""
+        return CropTransform.around(Box.of_image(image), self.input.width, self.input.height, padding=1.0)
+
     @classmethod
     def load(cls, bundle: Path) -> Self:
         """Read and validate the manifest of a bundle folder; the files are checked by `verify`.
@@ -138,9 +146,7 @@ class BundleManifest(_Record):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "the whole file"
-            raise BundleError(f"{path}: {where}: {first['msg']}") from error
+            raise BundleError(f"{path}: {describe_problems(error)}") from error
 
     def verify(self, bundle: Path) -> None:
         """Compare every file that the manifest names with its SHA-256.
@@ -163,6 +169,24 @@ class BundleManifest(_Record):
         partial = bundle / f"{MANIFEST_FILE}.partial"
         partial.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
         partial.replace(bundle / MANIFEST_FILE)
+
+
+def describe_problems(error: ValidationError, union_tags: Collection[str] = ()) -> str:
+    """All that is wrong with a file's values, in one line: each key, what was expected and what was found.
+
+    `union_tags` stand in pydantic's locations of problems but are no keys of the file.
+    """
+    return "; ".join(_describe_problem(problem, union_tags) for problem in error.errors())
+
+
+def _describe_problem(problem: ErrorDetails, union_tags: Collection[str]) -> str:
+    key = ".".join(str(part) for part in problem["loc"] if part not in union_tags)
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key {key}"
+    if problem["type"] == "missing":
+        return f"missing key {key}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}, found {problem['input']!r}" if key else message
 
 
 def file_sha256(path: Path) -> str:

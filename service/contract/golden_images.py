@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from service.contract.bundle_manifest import BundleError
+from service.contract.bundle_manifest import BundleError, describe_problems
 
 GOLDEN_FOLDER = "golden"
 GOLDEN_FILE = "golden/golden.json"
@@ -66,8 +66,10 @@ def load_golden_images(bundle: Path) -> tuple[GoldenImage, ...]:
         return ()
     try:
         return _LIST.validate_json(path.read_bytes())
-    except (OSError, ValidationError) as error:
-        raise BundleError(f"{path}: {error}") from error
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}") from error
+    except ValidationError as error:
+        raise BundleError(f"{path}: {describe_problems(error)}") from error
 
 
 def save_golden_images(bundle: Path, images: tuple[GoldenImage, ...]) -> None:

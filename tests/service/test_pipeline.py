@@ -7,6 +7,7 @@ import pytest
 
 from service.app import create_metrics, create_pipeline
 from service.contract.crop_transform import Box
+from service.engine import EngineOutput
 from service.errors import InvalidParameter, NotReady
 from service.pipeline import check_boxes
 from service.settings import Settings
@@ -23,6 +24,27 @@ def test_points_come_back_in_pixels_of_the_picture() -> None:
     for instance in estimate.instances:
         assert np.abs(instance.points_in_image - CENTRES).max() < 0.5
         assert instance.scores.shape == (3,)
+
+
+def test_without_boxes_the_answer_comes_from_the_box_around_the_first_look() -> None:
+    seen: list[np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = []
+
+    class Watched(FakeEngine):
+        def run(self, crops_NHW3: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> EngineOutput:
+            seen.append(crops_NHW3)
+            return super().run(crops_NHW3)
+
+    engine = Watched()
+    with create_pipeline(Settings(), engine, create_metrics(engine)) as pipeline:
+        seen.clear()  # warm-up
+        estimate = asyncio.run(pipeline.estimate(encode(draw_discs()), []))
+    first, second = seen
+    picture = draw_discs()
+    assert np.array_equal(first[0], engine.manifest.whole_image_transform(picture).extract(picture))
+    (instance,) = estimate.instances
+    assert np.array_equal(second[0], engine.manifest.crop_transform(instance.box).extract(picture))
+    assert np.abs(np.array([instance.box.x, instance.box.y]) - CENTRES.min(axis=0)).max() < 1.5
+    assert np.abs(instance.points_in_image - CENTRES).max() < 0.5
 
 
 def test_after_its_end_it_takes_nothing() -> None:

@@ -42,6 +42,12 @@ def test_a_saved_manifest_is_read_back_equal_and_verifies(bundle: Path) -> None:
     assert [path.name for path in bundle.iterdir() if "partial" in path.name] == []
 
 
+def test_a_whole_picture_fills_its_crop_as_far_as_its_shape_allows(bundle: Path) -> None:
+    transform = BundleManifest.load(bundle).whole_image_transform(np.zeros((320, 640, 3), np.uint8))
+    corners = np.array([[-0.5, -0.5], [639.5, 319.5]])
+    assert np.allclose(transform.to_crop(corners), [[-0.5, -0.5], [63.5, 31.5]])
+
+
 def test_a_changed_file_is_named(bundle: Path) -> None:
     (bundle / MODEL_FILE).write_bytes(b"another graph")
     with pytest.raises(BundleError, match=r"model\.onnx: SHA-256 is .*, the manifest says"):
@@ -62,13 +68,16 @@ def test_a_folder_without_manifest_is_no_bundle(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"surprise": 1}, "surprise: Extra inputs"),
+        ({"surprise": 1}, "unknown key surprise"),
         ({"name": "Two Points"}, "name: String should match"),
         ({"keypoints": {"names": ["a", "a"]}}, "keypoint names must differ"),
         ({"keypoints": {"names": ["a"], "skeleton": [[0, 1]]}}, "beyond the 1 there are"),
         ({"keypoints": {"names": ["a", "b", "c"], "flip_pairs": [[0, 1], [1, 2]]}}, "stands in two flip pairs"),
         ({"keypoints": {"names": ["a"], "oks_sigmas": [0.1, 0.2]}}, "2 OKS sigmas for 1 keypoints"),
-        ({"input": {"width": 0, "height": 32, "padding": 1.25}}, "input.width"),
+        (
+            {"input": {"width": 0, "height": 32, "padding": 1.25}},
+            r"input\.width: Input should be greater than 0, found 0",
+        ),
     ],
 )
 def test_an_impossible_value_is_named(tmp_path: Path, change: dict[str, Any], message: str) -> None:
