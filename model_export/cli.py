@@ -70,6 +70,9 @@ def _errors_in_one_sentence() -> Iterator[None]:
     except (TrainingInputError, BundleError) as error:
         typer.echo(f"focalpoint: {error}", err=True)
         raise typer.Exit(1) from error
+    except OSError as error:
+        typer.echo(f"focalpoint: {error.filename or 'a file'}: {error.strerror or error}", err=True)
+        raise typer.Exit(1) from error
     except ModuleNotFoundError as error:
         typer.echo(f"focalpoint: this command needs {error.name}: pip install 'focalpoint[cpu,train]'", err=True)
         raise typer.Exit(1) from error

@@ -1,5 +1,6 @@
 """Evaluation: a bundle on the labelled pictures of a split, in process or through a running service."""
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -49,13 +50,19 @@ def estimate_in_process(bundle: Path, manifest: BundleManifest) -> Estimate:
     return estimate
 
 
-def estimate_over_http(url: str) -> Estimate:
-    """Keypoints (K, 2) in image pixels from a running service that is given the whole picture and no box."""
+def estimate_over_http(url: str, manifest: BundleManifest) -> Estimate:
+    """Keypoints (K, 2) in image pixels from a running service that is given the whole picture and no box.
+
+    The estimate raises `RunError` where there is no such service, or it serves another bundle than the manifest's.
+    """
+    expected = {"name": manifest.name, "version": manifest.version}
 
     def estimate(sample: KeypointSample) -> NDArray[np.float64]:
         body = _as_png(sample.read_image())
-        request = urllib.request.Request(f"{url.rstrip('/')}/v1/keypoints", body, {"Content-Type": "image/png"})
-        answer = _post(request)
+        answer = _post(f"{url.rstrip('/')}/v1/keypoints", body)
+        if not isinstance(answer, dict) or answer.get("model") != expected:
+            found = answer.get("model") if isinstance(answer, dict) else answer
+            raise RunError(f"{url} serves another model: expected {expected}, found {found}")
         return np.array([[point["x"], point["y"]] for point in answer["instances"][0]["keypoints"]])
 
     return estimate
@@ -67,14 +74,19 @@ def _as_png(image: ImageHW3) -> bytes:
     return png.tobytes()
 
 
-def _post(request: urllib.request.Request) -> Any:
+def _post(url: str, png: bytes) -> Any:
     try:
+        request = urllib.request.Request(url, png, {"Content-Type": "image/png"})
         with urllib.request.urlopen(request, timeout=_REQUEST_TIMEOUT_SECONDS) as response:
             return json.load(response)
     except urllib.error.HTTPError as error:
-        raise RunError(f"{request.full_url} answered {error.code}: {error.read().decode(errors='replace')}") from error
-    except OSError as error:
-        raise RunError(f"{request.full_url} cannot be reached: {error}") from error
+        raise RunError(f"{url} answered {error.code}: {error.read(500).decode(errors='replace')}") from error
+    except urllib.error.URLError as error:
+        raise RunError(f"{url} cannot be reached: {error.reason}") from error
+    except (OSError, http.client.HTTPException) as error:
+        raise RunError(f"{url} broke off: {error}") from error
+    except ValueError as error:  # an address that is none, or an answer that is not JSON
+        raise RunError(f"{url} is not a running service: {error}") from error
 
 
 def evaluate(

@@ -24,6 +24,8 @@ def run_evaluation(bundle: Path, url: str | None, json_file: Path | None) -> Rep
     Raises:
         BundleError, TrainingInputError: bundle, data or service cannot be used.
     """
+    if json_file is not None and not json_file.parent.is_dir():
+        raise RunError(f"--json: there is no folder {json_file.parent}")
     manifest = BundleManifest.load(bundle)
     manifest.verify(bundle)
     origin = f"{bundle / MANIFEST_FILE}, training.recipe"
@@ -31,8 +33,8 @@ def run_evaluation(bundle: Path, url: str | None, json_file: Path | None) -> Rep
         raise RunError(f"{origin} is missing: this bundle does not say what data it is measured on")
     recipe = parse_recipe(manifest.training["recipe"], origin)
     samples = validation_samples(recipe)
-    estimate = estimate_over_http(url) if url else estimate_in_process(bundle, manifest)
-    console = Console()
+    estimate = estimate_over_http(url, manifest) if url else estimate_in_process(bundle, manifest)
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("samples", total=len(samples))
         report = evaluate(
@@ -42,7 +44,7 @@ def run_evaluation(bundle: Path, url: str | None, json_file: Path | None) -> Rep
             NO_BOXES if url else LABEL_BOXES,
             lambda done: progress.update(task, completed=done),
         )
-    console.print(_describe(report), highlight=False, soft_wrap=True)
+    console.print(_describe(report))
     if json_file is not None:
         json_file.write_text(json.dumps(report._asdict(), indent=2) + "\n", encoding="utf-8")
     return report

@@ -84,13 +84,13 @@ def export_bundle(run: RunFolder, bundle: Path, golden_list: Path | None) -> tup
     _check_replaceable(bundle)
     if state["epoch"] < recipe.optimisation.epochs:
         raise RunError(f"{run.path} has done {state['epoch']} of {recipe.optimisation.epochs} epochs: resume it first")
+    samples = validation_samples(recipe)
     partial = bundle.with_name(f".{bundle.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     (partial / GOLDEN_FOLDER).mkdir(parents=True)
     try:
         decoded = DecodedNetwork(_averaged_network(recipe, state), recipe.keypoint_codec)
         (partial / MODEL_FILE).write_bytes(onnx_graph(decoded, recipe.input.width, recipe.input.height))
-        samples = validation_samples(recipe)
         parity = check_parity(decoded, partial / MODEL_FILE, _crops(recipe, samples))
         manifest = _manifest(recipe, run, {MODEL_FILE: file_sha256(partial / MODEL_FILE)})
         report = evaluate(

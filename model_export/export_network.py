@@ -1,6 +1,7 @@
 """A trained network as one ONNX graph: normalisation, network and decoding, checked against torch on real crops."""
 
 import logging
+import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,17 +62,20 @@ def onnx_graph(decoded: DecodedNetwork, width: int, height: int) -> bytes:
     # It says at length that torchvision's operators cannot be exported where torchvision is not installed.
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     example = torch.zeros(2, height, width, 3, dtype=torch.uint8)
-    program = torch.onnx.export(
-        decoded.eval(),
-        (example,),
-        input_names=["crops"],
-        output_names=["keypoints", "scores", "heatmaps"],
-        dynamic_shapes={"crops_NHW3": {0: torch.export.Dim("batch")}},
-        opset_version=20,
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        # torch 2.13's exporter uses what torch itself deprecates.
+        warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated", FutureWarning)
+        program = torch.onnx.export(
+            decoded.eval(),
+            (example,),
+            input_names=["crops"],
+            output_names=["keypoints", "scores", "heatmaps"],
+            dynamic_shapes={"crops_NHW3": {0: torch.export.Dim("batch")}},
+            opset_version=20,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
     assert program is not None
     batch = program.model_proto.graph.input[0].type.tensor_type.shape.dim[0]
     if not batch.dim_param:

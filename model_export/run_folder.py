@@ -39,14 +39,22 @@ class RunFolder:
         """One JSON object per epoch."""
         return self.path / METRICS_FILE
 
+    def check_unused(self) -> None:
+        """Refuse to start where a run is; one that was cut short in its first epoch is none.
+
+        Raises:
+            RunError: the folder already holds a run.
+        """
+        if self.checkpoint.exists():
+            raise RunError(f"{self.path} already holds a run: give --resume to go on with it, or another --run folder")
+
     def start(self, recipe: Recipe) -> None:
         """Make the folder and record what the run is made of.
 
         Raises:
             RunError: the folder already holds a run.
         """
-        if self.checkpoint.exists() or (self.path / RECIPE_FILE).exists():
-            raise RunError(f"{self.path} already holds a run: give --resume to go on with it, or another --run folder")
+        self.check_unused()
         self.path.mkdir(parents=True, exist_ok=True)
         self._write(VERSIONS_FILE, json.dumps(_versions(), indent=2) + "\n")
         self._write(RECIPE_FILE, tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)))
@@ -99,12 +107,15 @@ class RunFolder:
         """The checkpoint, tensors on the CPU.
 
         Raises:
-            RunError: it cannot be read.
+            RunError: it is not there or cannot be read.
         """
+        if not self.checkpoint.exists():
+            raise RunError(f"{self.path} holds no checkpoint: none of its epochs is done")
         try:
             state: dict[str, Any] = torch.load(self.checkpoint, map_location="cpu", weights_only=True)
         except Exception as error:
-            raise RunError(f"checkpoint {self.checkpoint} cannot be read: {error}") from error
+            first_line = str(error).partition("\n")[0]
+            raise RunError(f"checkpoint {self.checkpoint} cannot be read: {first_line}") from error
         return state
 
     def append_metrics(self, record: dict[str, Any]) -> None:

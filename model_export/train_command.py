@@ -24,20 +24,23 @@ def run_training(recipe_path: Path, run_path: Path | None, *, resume: bool, no_a
     if seed is not None:
         recipe = recipe.model_copy(update={"seed": seed})
     run = RunFolder(run_path or Path("runs") / recipe.name)
-    training, validation = training_samples(recipe), validation_samples(recipe)
+    # Before the pictures are read, which may take minutes; a run is started only once its data is known to be good.
     if resume:
         run.resume(recipe)
     else:
+        run.check_unused()
+    training, validation = training_samples(recipe), validation_samples(recipe)
+    if not resume:
         run.start(recipe)
 
-    console = Console()
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     console.print(f"{recipe.name}: {len(training)} training and {len(validation)} validation samples, run {run.path}")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("batches")
 
         def epoch_done(record: EpochRecord) -> None:
-            console.print(_describe(record, recipe.optimisation.epochs), highlight=False)
+            console.print(_describe(record, recipe.optimisation.epochs))
             draw_curves(run)
 
         train(

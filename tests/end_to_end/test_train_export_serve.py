@@ -7,13 +7,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from model_export.data.keypoint_sample import KeypointSample
 from model_export.data.synthetic import draw_samples
 from model_export.evaluate_command import run_evaluation
-from model_export.export_bundle import export_bundle
-from model_export.run_folder import RunFolder
-from model_export.train_command import run_training
+from service.cli import build_command_line
 from service.contract.bundle_manifest import BundleManifest
 from service.model_loading import load_model
 from tests.model_export.recipes import shipped_recipe_path
@@ -26,8 +25,12 @@ UNSEEN_SEED = 4_242_424
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("drawn_faces")
-    run_training(shipped_recipe_path("drawn_faces"), folder / "run", resume=False, no_afl=False, seed=None)
-    export_bundle(RunFolder(folder / "run"), folder / "bundle", None)
+    for command in (
+        ["train", str(shipped_recipe_path("drawn_faces")), "--run", str(folder / "run")],
+        ["export", str(folder / "run"), "--output", str(folder / "bundle")],
+    ):
+        result = CliRunner().invoke(build_command_line(), command)
+        assert result.exit_code == 0, result.output
     return folder / "bundle"
 
 
