@@ -127,7 +127,7 @@ def _instance(instance: Instance, names: tuple[str, ...]) -> dict[str, object]:
     points = np.round(instance.points_in_image, _PIXEL_DECIMALS).tolist()
     scores = np.round(instance.scores.astype(np.float64), _SCORE_DECIMALS).tolist()
     return {
-        "box": [box.x, box.y, box.width, box.height],
+        "box": [round(number, _PIXEL_DECIMALS) for number in (box.x, box.y, box.width, box.height)],
         "score": round(float(instance.scores.mean()), _SCORE_DECIMALS),
         "keypoints": [
             {"name": name, "x": x, "y": y, "score": score}
