@@ -4,13 +4,16 @@ PORT ?= 8000
 MODEL ?= models/face68
 
 .DELETE_ON_ERROR:
-.PHONY: serve test check format bench clean
+.PHONY: serve test install check format bench clean
 
 serve: .venv/installed
 	.venv/bin/focalpoint serve $(MODEL) --port $(PORT)
 
 test: check
 	.venv-dev/bin/pytest --cov --cov-report=term
+
+# What `make test` installs, training included.
+install: .venv-dev/installed
 
 check: .venv-dev/installed
 	.venv-dev/bin/ruff check .
