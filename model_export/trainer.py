@@ -77,7 +77,7 @@ class Trainer:
         if not afl.enabled:
             return None, None
         # Not wrapped by Fabric: the gradient penalty differentiates twice and must stay in float32.
-        critic = Critic().to(self.fabric.device)
+        critic = Critic().to(self.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return critic, torch.optim.Adam(critic.parameters(), afl.critic_learning_rate, afl.critic_betas)
 
     def _loader(self, crops: Any, order: EpochOrder | None, batch_size: int) -> DataLoader[CropSample]:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from model_export.adversarial_focal import (
+    Critic,
     criticise,
     difficulty,
     difficulty_weights,
@@ -39,7 +40,7 @@ class TrainingStep:
     """
 
     network: nn.Module
-    critic: nn.Module | None
+    critic: Critic | None
     update_network: Callable[[torch.Tensor], None]
     update_critic: Callable[[torch.Tensor], None]
     base_loss: BaseLoss

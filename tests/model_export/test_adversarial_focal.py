@@ -79,6 +79,21 @@ def test_the_critic_serves_any_number_of_keypoints(keypoint_count: int) -> None:
     assert sum(parameter.numel() for parameter in critic.parameters()) == 97_425
 
 
+@pytest.mark.parametrize("keypoint_count", [5, 16, 68])
+def test_the_slope_and_its_gradient_are_those_of_automatic_differentiation(keypoint_count: int) -> None:
+    torch.manual_seed(0)
+    critic = Critic().double()
+    topologies = torch.rand(3, 2, keypoint_count, keypoint_count, dtype=torch.double).requires_grad_()
+    (expected,) = torch.autograd.grad(critic(topologies).sum(), topologies, create_graph=True)
+    slope = critic.slope(topologies)
+    assert torch.allclose(slope, expected, atol=1e-12)
+    weights = [parameter for name, parameter in critic.named_parameters() if name.endswith("weight")]
+    for found, true in zip(
+        torch.autograd.grad(slope.norm(), weights), torch.autograd.grad(expected.norm(), weights), strict=True
+    ):
+        assert torch.allclose(found, true, atol=1e-12)
+
+
 def test_the_objective_is_that_of_algorithm_two() -> None:
     torch.manual_seed(0)
     critic, true, predicted = Critic(), torch.rand(4, 2, 6, 6), torch.rand(4, 2, 6, 6)
