@@ -25,8 +25,8 @@ format: .venv-dev/installed
 	.venv-dev/bin/ruff format .
 
 # Against a server that is already running: make serve & make bench
-bench: .venv-dev/installed
-	.venv-dev/bin/python deploy/benchmark.py --url http://127.0.0.1:$(PORT)
+bench: .venv/installed
+	.venv/bin/python deploy/benchmark.py --url http://127.0.0.1:$(PORT)
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
