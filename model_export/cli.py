@@ -74,5 +74,7 @@ def _errors_in_one_sentence() -> Iterator[None]:
         typer.echo(f"focalpoint: {error.filename or 'a file'}: {error.strerror or error}", err=True)
         raise typer.Exit(1) from error
     except ModuleNotFoundError as error:
-        typer.echo(f"focalpoint: this command needs {error.name}: pip install 'focalpoint[cpu,train]'", err=True)
+        typer.echo(
+            f"focalpoint: this command needs {error.name}: in Focalpoint's folder, pip install '.[cpu,train]'", err=True
+        )
         raise typer.Exit(1) from error

@@ -59,7 +59,9 @@ def _create_session(model: Path, provider: Provider, intra_op_threads: int) -> A
     onnxruntime = import_onnxruntime()
     wanted = _PROVIDERS[provider]
     if wanted not in onnxruntime.get_available_providers():
-        raise StartupError(f"--provider {provider}: this onnxruntime has no {wanted}; pip install 'focalpoint[gpu]'")
+        raise StartupError(
+            f"--provider {provider}: this onnxruntime has no {wanted}; pip install '.[gpu]' in Focalpoint's folder"
+        )
     if provider == "cuda" and hasattr(onnxruntime, "preload_dlls"):
         onnxruntime.preload_dlls()  # without it the session silently runs on the CPU where CUDA came as pip packages
     options = onnxruntime.SessionOptions()

@@ -8,6 +8,7 @@ from typing import Any
 
 from service.errors import StartupError
 
+# The messages name the folder, not the package: `focalpoint` on the public package index is somebody else's.
 DISTRIBUTIONS = ("onnxruntime", "onnxruntime-gpu")
 
 
@@ -31,12 +32,12 @@ def check_distributions(installed: AbstractSet[str]) -> None:
     """
     if not installed:
         raise StartupError(
-            "onnxruntime is not installed: pip install 'focalpoint[cpu]', or 'focalpoint[gpu]' for an NVIDIA GPU"
+            "onnxruntime is not installed: in Focalpoint's folder, pip install '.[cpu]', or '.[gpu]' for an NVIDIA GPU"
         )
     if len(installed) > 1:
         raise StartupError(
             "onnxruntime and onnxruntime-gpu are both installed and overwrite each other: "
-            "pip uninstall onnxruntime onnxruntime-gpu, then pip install 'focalpoint[cpu]' or 'focalpoint[gpu]'"
+            "pip uninstall onnxruntime onnxruntime-gpu, then, in Focalpoint's folder, pip install '.[cpu]' or '.[gpu]'"
         )
 
 

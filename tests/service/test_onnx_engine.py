@@ -75,14 +75,14 @@ def test_a_graph_with_a_fixed_batch_or_another_type_is_refused(tmp_path: Path) -
 def test_a_provider_that_is_not_there_stops_the_start(bundle: Path) -> None:
     if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
         pytest.skip("this onnxruntime knows CUDA")
-    with pytest.raises(StartupError, match=r"--provider cuda: .* pip install 'focalpoint\[gpu\]'"):
+    with pytest.raises(StartupError, match=r"--provider cuda: .* pip install '\.\[gpu\]'"):
         OnnxEngine(bundle, "cuda", 1)
 
 
 def test_exactly_one_onnxruntime() -> None:
     check_distributions({"onnxruntime"})
     check_distributions({"onnxruntime-gpu"})
-    with pytest.raises(StartupError, match=r"pip install 'focalpoint\[cpu\]'"):
+    with pytest.raises(StartupError, match=r"pip install '\.\[cpu\]'"):
         check_distributions(set())
     with pytest.raises(StartupError, match="pip uninstall onnxruntime onnxruntime-gpu"):
         check_distributions({"onnxruntime", "onnxruntime-gpu"})
