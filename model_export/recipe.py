@@ -128,11 +128,18 @@ class Augmentation(_Section):
 
 
 class Optimisation(_Section):
-    """AdamW with a one-cycle schedule; the weights that are evaluated and exported are their moving average."""
+    """AdamW with a one-cycle schedule; the weights that are evaluated and exported are their moving average.
+
+    The last `settling_epochs` of the `epochs` come after the cycle: a constant rate, and no mirrored crops. Mirroring
+    teaches a network that labels have no side; where they have one (labels that lie a little to the right of what they
+    mark, say), it answers the mean of both sides until it settles on the labels as they are.
+    """
 
     epochs: Count
+    settling_epochs: Annotated[int, Field(ge=0)]
     batch_size: Count
     learning_rate: Positive
+    settling_learning_rate: Positive
     warm_up_share: Share
     weight_decay: Annotated[float, Field(ge=0)]
     gradient_clip: Positive
@@ -140,6 +147,17 @@ class Optimisation(_Section):
     precision: Literal["32-true", "bf16-mixed"]
     loader_workers: Annotated[int, Field(ge=0)]
     validate_every: Count
+
+    @property
+    def cycle_epochs(self) -> int:
+        """Epochs of the one-cycle schedule, before settling."""
+        return self.epochs - self.settling_epochs
+
+    @model_validator(mode="after")
+    def _there_is_a_cycle(self) -> Self:
+        if self.cycle_epochs < 1:
+            raise ValueError(f"settling_epochs is {self.settling_epochs}, expected fewer than epochs, {self.epochs}")
+        return self
 
 
 class Evaluation(_Section):

@@ -53,11 +53,18 @@ class Trainer:
         self.network, self.optimiser = self.fabric.setup(network, optimiser)
         self.critic, self.critic_optimiser = self._build_critic()
 
-        crops = TrainingCrops(training, recipe.input, recipe.augmentation, recipe.keypoints.flip_pairs, recipe.seed)
+        crops = TrainingCrops(
+            training,
+            recipe.input,
+            recipe.augmentation,
+            recipe.keypoints.flip_pairs,
+            recipe.seed,
+            mirrored_epochs=settings.cycle_epochs,
+        )
         self.order = EpochOrder(len(crops), recipe.seed)
         self.loader = self._loader(crops, self.order, settings.batch_size)
         self.validation_loader = self._loader(ValidationCrops(validation, recipe.input), None, _VALIDATION_BATCH)
-        steps = settings.epochs * len(self.loader)
+        steps = settings.cycle_epochs * len(self.loader)
         self.schedule = OneCycleLR(
             optimiser, settings.learning_rate, total_steps=steps, pct_start=settings.warm_up_share
         )
@@ -97,22 +104,27 @@ class Trainer:
         started = time.perf_counter()
         self.order.epoch = self.epoch
         self.network.train()
+        settling = self.epoch >= self.recipe.optimisation.cycle_epochs
+        if settling:
+            self._set_learning_rate(self.recipe.optimisation.settling_learning_rate)
         steps = []
         for done, batch in enumerate(self.loader, start=1):
             steps.append(self.train_batch(batch))
-            self.schedule.step()
+            if not settling:
+                self.schedule.step()
             batch_done(done, len(self.loader))
-        record: EpochRecord = {
-            "epoch": self.epoch,
-            **_summarise(steps),
-            "learning_rate": self.schedule.get_last_lr()[0],
-        }
+        learning_rate = self.optimiser.param_groups[0]["lr"]
+        record: EpochRecord = {"epoch": self.epoch, **_summarise(steps), "learning_rate": learning_rate}
         record["seconds"] = round(time.perf_counter() - started, 2)
         self.epoch += 1
         settings = self.recipe.optimisation
         if self.epoch % settings.validate_every == 0 or self.epoch == settings.epochs:
             record |= self.validate()
         return record
+
+    def _set_learning_rate(self, rate: float) -> None:
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
 
     def train_batch(self, batch: CropSample) -> StepRecord:
         """One step on a batch of training crops, and the moving average brought up to it."""

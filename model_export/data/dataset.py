@@ -30,7 +30,10 @@ class CropSample(TypedDict):
 
 
 class TrainingCrops(Dataset[CropSample]):
-    """Randomly augmented crops, asked for by (epoch, index) so that a resumed run draws the very same ones."""
+    """Randomly augmented crops, asked for by (epoch, index) so that a resumed run draws the very same ones.
+
+    From epoch `mirrored_epochs` on no crop is mirrored.
+    """
 
     def __init__(
         self,
@@ -39,9 +42,11 @@ class TrainingCrops(Dataset[CropSample]):
         augmentation: Augmentation,
         flip_pairs: Sequence[tuple[int, int]],
         seed: int,
+        mirrored_epochs: int,
     ):
-        self.samples, self.input, self.augmentation = samples, input_size, augmentation
-        self.flip_pairs, self.seed = flip_pairs, seed
+        self.samples, self.input, self.flip_pairs, self.seed = samples, input_size, flip_pairs, seed
+        self.augmentation, self.mirrored_epochs = augmentation, mirrored_epochs
+        self.unmirrored = augmentation.model_copy(update={"flip_share": 0.0})
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -51,13 +56,14 @@ class TrainingCrops(Dataset[CropSample]):
         sample = self.samples[index]
         random = np.random.default_rng((self.seed, epoch, index))
         image, size = sample.read_image(), self.input
+        augmentation = self.augmentation if epoch < self.mirrored_epochs else self.unmirrored
         transform = random_crop_transform(
-            image, sample.box, size.width, size.height, size.padding, self.augmentation, random
+            image, sample.box, size.width, size.height, size.padding, augmentation, random
         )
         points, visible = transform.to_crop(sample.points_in_image), sample.visible
         if np.linalg.det(transform.matrix[:, :2]) < 0:
             points, visible = swap_flip_pairs(points, self.flip_pairs), swap_flip_pairs(visible, self.flip_pairs)
-        crop = change_pixels(transform.extract(image), self.augmentation, random)
+        crop = change_pixels(transform.extract(image), augmentation, random)
         # A keypoint that the crop cuts off has no place in the heatmap.
         inside = ((points > -0.5) & (points < np.array([size.width, size.height]) - 0.5)).all(axis=1)
         return _crop_sample(crop, points, visible & inside, index)

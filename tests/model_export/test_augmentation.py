@@ -30,7 +30,7 @@ def augmentation(**changes: object) -> Augmentation:
 
 
 def crops(settings: Augmentation, count: int = 40) -> TrainingCrops:
-    return TrainingCrops(draw_samples(count, seed=3), SIZE, settings, FLIP_PAIRS, seed=0)
+    return TrainingCrops(draw_samples(count, seed=3), SIZE, settings, FLIP_PAIRS, seed=0, mirrored_epochs=9)
 
 
 def dot_sample() -> KeypointSample:
@@ -44,7 +44,7 @@ def dot_sample() -> KeypointSample:
 @pytest.mark.parametrize("index", range(20))
 def test_a_label_stays_on_its_pixels(index: int) -> None:
     settings = augmentation(flip_share=0.0, scale=(0.9, 1.1), wide_share=0.0)
-    sample = TrainingCrops([dot_sample()], SIZE, settings, (), seed=index)[0, 0]
+    sample = TrainingCrops([dot_sample()], SIZE, settings, (), seed=index, mirrored_epochs=9)[0, 0]
     crop = sample["crop"].numpy().astype(float)
     rows, columns = np.mgrid[:64, :64]
     margin = 5  # the dots are 5 crop pixels wide: nearer to the edge they are cut
@@ -64,6 +64,17 @@ def test_flipped_labels_change_sides_with_their_names() -> None:
         assert plain[0, 0] < plain[1, 0]
         assert mirrored[0, 0] < mirrored[1, 0]
         assert np.allclose(mirrored[:, 0], 63 - swap_flip_pairs(plain, FLIP_PAIRS)[:, 0], atol=1e-3)
+
+
+def test_settling_epochs_are_not_mirrored() -> None:
+    settings = augmentation(flip_share=1.0, rotation_degrees=0.0)
+    (sample,) = samples = draw_samples(1, seed=3)
+    assert sample.points_in_image[0, 0] != sample.points_in_image[1, 0]
+    pairless = TrainingCrops(samples, SIZE, settings, (), seed=0, mirrored_epochs=2)
+    right_eye_is_left = [
+        bool(np.diff(pairless[epoch, 0]["points_in_crop"].numpy()[:2, 0])[0] > 0) for epoch in range(4)
+    ]
+    assert right_eye_is_left == [False, False, True, True]
 
 
 def test_a_keypoint_outside_the_crop_is_not_visible() -> None:

@@ -32,6 +32,7 @@ def test_the_face_recipe_names_68_keypoints_and_every_one_has_its_mirror_image()
         ("optimisation", "epoch", 3, "unknown key optimisation.epoch"),
         ("optimisation", "epochs", 0, "optimisation.epochs: Input should be greater than 0, found 0"),
         ("optimisation", "batch_size", "many", "optimisation.batch_size: .*integer.*, found 'many'"),
+        ("optimisation", "settling_epochs", 8, "settling_epochs is 8, expected fewer than epochs, 8"),
         ("input", "width", 66, "input.width is 66, which codec.stride 4 does not divide"),
         ("evaluation", "normaliser", [0, 9], "names a keypoint beyond the 5 there are"),
         ("adversarial_focal", "place", "somewhere", "adversarial_focal.place: .*found 'somewhere'"),

@@ -99,6 +99,15 @@ def test_the_vanilla_arm_has_no_critic_and_no_difficulty(tmp_path: Path) -> None
     assert {(record["difficulty_mean"], record["difficulty_spread"]) for record in run.read_metrics()} == {(1.0, 0.0)}
 
 
+def test_settling_comes_last_at_its_own_constant_rate(tmp_path: Path) -> None:
+    settling = {"epochs": 4, "settling_epochs": 2, "settling_learning_rate": 1.25e-4}
+    run = run_recipe(small_recipe(optimisation=settling), tmp_path / "run")
+    rates = [record["learning_rate"] for record in run.read_metrics()]
+    assert rates[0] > rates[1] > 0  # the cycle is over after two epochs
+    assert rates[1] < 1e-6
+    assert rates[2:] == [1.25e-4, 1.25e-4]
+
+
 def test_the_golden_loss_curve(tmp_path: Path) -> None:
     """A change of the numbers is a change of the training: measure again and say why in the changelog."""
     run = run_recipe(small_recipe(), tmp_path / "run")
