@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from model_export.data.keypoint_sample import KeypointSample
 from model_export.errors import RunError
-from model_export.keypoint_metrics import failure_rate, normalised_mean_errors, point_errors
+from model_export.keypoint_metrics import failure_rate, mean_offset, normalised_mean_errors, point_errors
 from model_export.onnx_inference import OnnxNetwork
 from model_export.recipe import Evaluation
 from service.contract.bundle_manifest import MODEL_FILE, BundleManifest
@@ -33,6 +33,7 @@ class Report(NamedTuple):
     failure_rate: float
     failure_threshold: float
     mean_error_in_image: float
+    mean_offset_in_image: tuple[float, float]
     normaliser: str
     box_protocol: str
     samples: int
@@ -110,6 +111,7 @@ def evaluate(
         failure_rate=failure_rate(errors, settings.failure_threshold),
         failure_threshold=settings.failure_threshold,
         mean_error_in_image=float(np.nanmean(point_errors(points, true, visible))),
+        mean_offset_in_image=mean_offset(points, true, visible),
         normaliser=settings.normaliser_name,
         box_protocol=box_protocol,
         samples=len(samples),

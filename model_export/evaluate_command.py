@@ -51,9 +51,11 @@ def run_evaluation(bundle: Path, url: str | None, json_file: Path | None) -> Rep
 
 
 def _describe(report: Report) -> str:
+    offset_x, offset_y = report.mean_offset_in_image
     return (
         f"NME {report.nme:.2%}, normaliser {report.normaliser}, mean over {report.samples} samples\n"
         f"FR@{report.failure_threshold:g} {report.failure_rate:.2%}\n"
-        f"mean error {report.mean_error_in_image:.2f} image pixels\n"
+        f"mean error {report.mean_error_in_image:.2f} image pixels, "
+        f"mean offset from the labels x {offset_x:+.2f}, y {offset_y:+.2f}\n"
         f"boxes: {report.box_protocol}"
     )

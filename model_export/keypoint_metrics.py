@@ -14,6 +14,15 @@ def point_errors(found_SK2: FloatArray, true_SK2: FloatArray, visible_SK: NDArra
     return np.where(visible_SK, distance, np.nan)
 
 
+def mean_offset(found_SK2: FloatArray, true_SK2: FloatArray, visible_SK: NDArray[np.bool_]) -> tuple[float, float]:
+    """Mean of found minus label over all visible keypoints, x and y in the points' unit.
+
+    Far from zero it shows labels that lie to one side of what they mark, or a wrong pixel convention.
+    """
+    x, y = (found_SK2 - true_SK2)[visible_SK].mean(axis=0)
+    return float(x), float(y)
+
+
 def normalised_mean_errors(
     found_SK2: FloatArray, true_SK2: FloatArray, visible_SK: NDArray[np.bool_], normaliser: tuple[int, int]
 ) -> FloatArray:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model_export.keypoint_metrics import failure_rate, normalised_mean_errors, point_errors
+from model_export.keypoint_metrics import failure_rate, mean_offset, normalised_mean_errors, point_errors
 
 TRUE = np.array([[[0.0, 0.0], [10.0, 0.0], [5.0, 5.0]], [[0.0, 0.0], [0.0, 20.0], [3.0, 3.0]]])
 VISIBLE = np.ones((2, 3), dtype=bool)
@@ -19,6 +19,12 @@ def test_invisible_keypoints_do_not_count() -> None:
     visible[0, 2], found[0, 2] = False, 1e6
     assert normalised_mean_errors(found, TRUE, visible, (0, 1))[0] == 0
     assert np.isnan(point_errors(found, TRUE, visible)[0, 2])
+
+
+def test_the_offset_is_the_signed_mean_over_visible_keypoints() -> None:
+    visible, found = VISIBLE.copy(), TRUE + np.array([-1.0, 0.5])
+    visible[0, 2], found[0, 2] = False, 1e6
+    assert mean_offset(found, TRUE, visible) == (-1.0, 0.5)
 
 
 def test_a_sample_without_its_normaliser_is_named() -> None:
