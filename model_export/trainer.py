@@ -110,10 +110,10 @@ class Trainer:
         steps = []
         for done, batch in enumerate(self.loader, start=1):
             steps.append(self.train_batch(batch))
+            learning_rate = self.optimiser.param_groups[0]["lr"]
             if not settling:
                 self.schedule.step()
             batch_done(done, len(self.loader))
-        learning_rate = self.optimiser.param_groups[0]["lr"]
         record: EpochRecord = {"epoch": self.epoch, **_summarise(steps), "learning_rate": learning_rate}
         record["seconds"] = round(time.perf_counter() - started, 2)
         self.epoch += 1
