@@ -134,7 +134,8 @@ def criticise(critic: Critic, true_N2KK: torch.Tensor, predicted_N2KK: torch.Ten
     """
     true_N2KK, predicted_N2KK = true_N2KK.detach(), predicted_N2KK.detach()
     true_quality, predicted_quality = critic(true_N2KK), critic(predicted_N2KK)
-    alpha = torch.rand(len(true_N2KK), 1, 1, 1, device=true_N2KK.device)
+    # Drawn on the CPU: its random state is the one that a checkpoint carries.
+    alpha = torch.rand(len(true_N2KK), 1, 1, 1).to(true_N2KK)
     mixed = alpha * true_N2KK + (1 - alpha) * predicted_N2KK
     gp_term = penalty * (critic.slope(mixed).flatten(1).norm(dim=1) - 1).square()
     objective = (-true_quality + predicted_quality + gp_term).mean()
