@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from service import __version__
+from service.box_parsing import parse_boxes, split_boxes
 from service.contract.bundle_manifest import BundleError
 from service.errors import InvalidSetting, ServiceError, StartupError
 from service.model_loading import load_model
 from service.prediction import predict, write_drawing
-from service.request_reading import parse_boxes, split_boxes
 from service.server import serve
 from service.settings import DEFAULT_BUNDLE, Settings, flag_of, read_settings, usable_cores, variable_of
 

@@ -1,17 +1,21 @@
-"""Three ways to send the same thing, read into one: the image's bytes and the boxes."""
+"""Three ways to send a picture, two to send several, read into one: the images' bytes and their boxes."""
 
 import base64
 import binascii
 from typing import Any, NamedTuple
 
-import orjson
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from service.box_parsing import parse_boxes, split_boxes
 from service.contract.crop_transform import Box
-from service.errors import BadRequest, InvalidParameter, UnsupportedMediaType
+from service.errors import BadRequest, InvalidParameter, RequestError, UnsupportedMediaType
+from service.json_reading import JsonError, parse_json
+from service.multipart_reading import Part, split_multipart
+from service.quoting import quoted
+
+_VALUES_PER_BOX = 20  # five are needed; so a little too much is told in terms of boxes, and a flood never gets parsed
+_VALUES_BESIDE_BOXES = 1000
 
 
 class KeypointsInput(NamedTuple):
@@ -31,120 +35,168 @@ async def read_keypoints_input(request: Request, max_boxes: int) -> KeypointsInp
     Raises:
         RequestError: another content type, a body that is not of its type, or a value that is not valid.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    is_raw = media_type.startswith("image/") or media_type == "application/octet-stream"
-    if not is_raw and "boxes" in request.query_params:
-        raise InvalidParameter("boxes: expected beside the image in the body, found in the query")
-    if is_raw:
-        image_bytes, boxes = await request.body(), split_boxes(request.query_params.get("boxes", ""))
-    elif media_type == "multipart/form-data":
-        image_bytes, boxes = await _read_multipart(request)
-    elif media_type == "application/json":
+    media_type = _media_type(request)
+    if media_type.startswith("image/") or media_type == "application/octet-stream":
+        return _input(await request.body(), split_boxes(request.query_params.get("boxes", "")), max_boxes)
+    _refuse_boxes_in_query(request)
+    if media_type == "multipart/form-data":
+        return _one_of_form(await _form(request, 2), max_boxes)
+    if media_type == "application/json":
         # A body of megabytes takes milliseconds to parse, which belong into a thread.
-        image_bytes, boxes = await run_in_threadpool(_parse_json, await request.body())
-    else:
-        raise UnsupportedMediaType(
-            "expected Content-Type image/..., application/octet-stream, multipart/form-data or application/json, "
-            f"found {media_type or 'none'}"
-        )
+        return await run_in_threadpool(_one_of_json, await request.body(), max_boxes)
+    raise UnsupportedMediaType(
+        "expected Content-Type image/..., application/octet-stream, multipart/form-data or application/json, "
+        f"found {media_type or 'none'}"
+    )
+
+
+async def read_batch_input(request: Request, max_images: int, max_boxes: int) -> list[KeypointsInput | RequestError]:
+    """Read a body with several pictures by its content type.
+
+    - `multipart/form-data`: one `file` for each, and `boxes` as JSON: for each file a list of boxes, or null
+    - `application/json`: `images`, a list of objects with `image` in base64, and `boxes`
+
+    Returns:
+        for each picture, in order, its input or what is wrong with it.
+
+    Raises:
+        RequestError: what is wrong with the request as a whole: its type, its form, the number of pictures.
+    """
+    media_type = _media_type(request)
+    _refuse_boxes_in_query(request)
+    if media_type == "multipart/form-data":
+        parts = await _form(request, max_images + 1)
+        return await run_in_threadpool(_all_of_form, parts, max_images, max_boxes)
+    if media_type == "application/json":
+        return await run_in_threadpool(_all_of_json, await request.body(), max_images, max_boxes)
+    raise UnsupportedMediaType(
+        f"expected Content-Type multipart/form-data or application/json, found {media_type or 'none'}"
+    )
+
+
+def _media_type(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _refuse_boxes_in_query(request: Request) -> None:
+    if "boxes" in request.query_params:
+        raise InvalidParameter("boxes: expected beside the image in the body, found in the query")
+
+
+async def _form(request: Request, max_parts: int) -> list[Part]:
+    return await run_in_threadpool(
+        split_multipart, request.headers.get("content-type", ""), await request.body(), max_parts
+    )
+
+
+def _one_of_form(parts: list[Part], max_boxes: int) -> KeypointsInput:
+    _check_names("form field", [part.name for part in parts], "file", "boxes")
+    by_name = {part.name: part for part in parts}
+    return _input(_file(by_name["file"]), _boxes_of_form(by_name.get("boxes"), [], 1, max_boxes), max_boxes)
+
+
+def _all_of_form(parts: list[Part], max_images: int, max_boxes: int) -> list[KeypointsInput | RequestError]:
+    files = [part for part in parts if part.name == "file"]
+    others = [part for part in parts if part.name != "file"]
+    _check_names("form field", [part.name for part in (*files[:1], *others)], "file", "boxes")
+    _check_count("file", len(files), max_images)
+    no_boxes = [None] * len(files)
+    boxes = _boxes_of_form(others[0] if others else None, no_boxes, max_images, max_boxes)
+    if not isinstance(boxes, list) or len(boxes) != len(files):
+        raise InvalidParameter(f"boxes: expected a list or null for each of {len(files)} files, found {quoted(boxes)}")
+    return [_each(file, of_file, max_boxes) for file, of_file in zip(files, boxes, strict=True)]
+
+
+def _each(file: Part, boxes: Any, max_boxes: int) -> KeypointsInput | RequestError:
+    try:
+        return _input(_file(file), [] if boxes is None else boxes, max_boxes)
+    except RequestError as error:
+        return error
+
+
+def _file(part: Part) -> bytes:
+    if not part.is_file:
+        raise InvalidParameter("file: expected a file with a name, found text")
+    return part.content
+
+
+def _boxes_of_form(part: Part | None, default: Any, max_images: int, max_boxes: int) -> Any:
+    if part is None:
+        return default
+    if part.is_file:
+        raise InvalidParameter("boxes: expected JSON, found a file")
+    try:
+        return parse_json(part.content, _max_values(max_images, max_boxes))
+    except JsonError as error:
+        found = part.content[:100].decode("utf-8", "replace")
+        raise InvalidParameter(f"boxes: expected JSON, found {quoted(found)} ({error})") from error
+
+
+def _one_of_json(body: bytes, max_boxes: int) -> KeypointsInput:
+    return _object(_json(body, 1, max_boxes), max_boxes)
+
+
+def _all_of_json(body: bytes, max_images: int, max_boxes: int) -> list[KeypointsInput | RequestError]:
+    fields = _json(body, max_images, max_boxes)
+    if not isinstance(fields, dict):
+        raise BadRequest(f"expected a JSON object with images, found {quoted(fields)}")
+    _check_names("member", list(fields), "images")
+    images = fields["images"]
+    if not isinstance(images, list):
+        raise InvalidParameter(f"images: expected a list of objects with image and boxes, found {quoted(images)}")
+    _check_count("images", len(images), max_images)
+
+    def one(image: Any) -> KeypointsInput | RequestError:
+        try:
+            return _object(image, max_boxes)
+        except RequestError as error:
+            return error
+
+    return [one(image) for image in images]
+
+
+def _json(body: bytes, max_images: int, max_boxes: int) -> Any:
+    try:
+        return parse_json(body, _max_values(max_images, max_boxes))
+    except JsonError as error:
+        raise BadRequest(f"the body is not JSON: {error}") from error
+
+
+def _max_values(max_images: int, max_boxes: int) -> int:
+    return _VALUES_BESIDE_BOXES + _VALUES_PER_BOX * max_images * max_boxes
+
+
+def _object(fields: Any, max_boxes: int) -> KeypointsInput:
+    if not isinstance(fields, dict):
+        raise BadRequest(f"expected a JSON object with image and boxes, found {quoted(fields)}")
+    _check_names("member", list(fields), "image", "boxes")
+    image = fields["image"]
+    if isinstance(image, str) and "://" in image[:20]:
+        raise InvalidParameter(f"image: expected the file in base64, found {quoted(image)}; URLs are not fetched")
+    try:
+        image_bytes = base64.b64decode(image, validate=True)
+    except (binascii.Error, TypeError, ValueError) as error:
+        raise InvalidParameter(f"image: expected base64, found {quoted(image)} ({error})") from error
+    return _input(image_bytes, fields.get("boxes", []), max_boxes)
+
+
+def _input(image_bytes: bytes, boxes: Any, max_boxes: int) -> KeypointsInput:
     if not image_bytes:
         raise BadRequest("expected an image, found no bytes")
     return KeypointsInput(image_bytes, parse_boxes(boxes, max_boxes))
 
 
-def parse_boxes(boxes: Any, max_boxes: int) -> list[Box]:
-    """Boxes from decoded JSON: a list of `[x, y, width, height]`.
-
-    Raises:
-        InvalidParameter: it is something else, too many, not finite, or without width or height.
-    """
-    if not isinstance(boxes, list):
-        raise InvalidParameter(f"boxes: expected a list of [x, y, width, height], found {_shown(boxes)}")
-    if len(boxes) > max_boxes:
-        raise InvalidParameter(f"boxes: expected at most {max_boxes}, found {len(boxes)}")
-    return [_parse_box(index, box) for index, box in enumerate(boxes)]
+def _check_count(name: str, count: int, max_images: int) -> None:
+    if not 1 <= count <= max_images:
+        raise InvalidParameter(f"{name}: expected 1 to {max_images} images, found {count}")
 
 
-def _parse_box(index: int, box: Any) -> Box:
-    if not isinstance(box, list) or len(box) != 4 or not all(_is_number(number) for number in box):
-        raise InvalidParameter(f"boxes[{index}]: expected four numbers x, y, width, height, found {_shown(box)}")
-    try:
-        return Box(*map(float, box))
-    except (ValueError, OverflowError) as error:
-        raise InvalidParameter(f"boxes[{index}]: {error}") from error
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-def split_boxes(text: str) -> list[list[float | str]]:
-    """`x,y,w,h;x,y,w,h` as lists; what is no number stays text, for `parse_boxes` to refuse."""
-    return [[_number_or_text(number) for number in box.split(",")] for box in text.split(";") if box.strip()]
-
-
-def _number_or_text(text: str) -> float | str:
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-class _InMemoryParser(MultiPartParser):
-    """Keeps files in memory: the body's size is limited already, and a read-only container has nowhere to spool to."""
-
-    spool_max_size = 2**40
-
-
-async def _read_multipart(request: Request) -> tuple[bytes, Any]:
-    try:
-        form = await _InMemoryParser(request.headers, request.stream(), max_files=2, max_fields=2).parse()
-    except (MultiPartException, KeyError) as error:
-        raise BadRequest(f"the body is not multipart/form-data: {error or 'no boundary'}") from error
-    try:
-        _check_names("form field", [name for name, _ in form.multi_items()], required="file")
-        file, boxes = form["file"], form.get("boxes", "[]")
-        if not isinstance(file, UploadFile):
-            raise InvalidParameter("file: expected a file with a name, found text")
-        if not isinstance(boxes, str):
-            raise InvalidParameter("boxes: expected JSON, found a file")
-        return await file.read(), _parse_json_value("boxes", boxes)
-    finally:
-        await form.close()
-
-
-def _parse_json_value(name: str, text: str) -> Any:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise InvalidParameter(f"{name}: expected JSON, found {_shown(text)} ({error})") from error
-
-
-def _parse_json(body: bytes) -> tuple[bytes, Any]:
-    try:
-        fields = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"the body is not JSON: {error}") from error
-    if not isinstance(fields, dict):
-        raise BadRequest(f"expected a JSON object with image and boxes, found {_shown(fields)}")
-    _check_names("member", list(fields), required="image")
-    try:
-        image_bytes = base64.b64decode(fields["image"], validate=True)
-    except (binascii.Error, TypeError, ValueError) as error:
-        raise InvalidParameter(f"image: expected base64, found {_shown(fields['image'])} ({error})") from error
-    return image_bytes, fields.get("boxes", [])
-
-
-def _check_names(kind: str, found: list[str], *, required: str) -> None:
+def _check_names(kind: str, found: list[str], required: str, *optional: str) -> None:
+    expected = " and ".join((required, *optional))
     if required not in found:
-        raise InvalidParameter(f"expected the {kind} {required}, found {_shown(found)}")
+        raise InvalidParameter(f"expected the {kind} {required}, found {quoted(found)}")
     if len(set(found)) < len(found):
-        raise InvalidParameter(f"expected each {kind} once, found {_shown(found)}")
-    unknown = set(found) - {required, "boxes"}
+        raise InvalidParameter(f"expected each {kind} once, found {quoted(found)}")
+    unknown = set(found) - {required, *optional}
     if unknown:
-        raise InvalidParameter(f"expected only {required} and boxes, found the {kind} {_shown(sorted(unknown)[0])}")
+        raise InvalidParameter(f"expected only {expected}, found the {kind} {quoted(min(unknown))}")
