@@ -4,7 +4,7 @@ PORT ?= 8000
 MODEL ?= models/face68
 
 .DELETE_ON_ERROR:
-.PHONY: serve test install check format bench clean
+.PHONY: serve test install check format bench soak clean
 
 serve: .venv/installed
 	.venv/bin/focalpoint serve $(MODEL) --port $(PORT)
@@ -27,6 +27,10 @@ format: .venv-dev/installed
 # Against a server that is already running: make serve & make bench
 bench: .venv/installed
 	.venv/bin/python deploy/benchmark.py --url http://127.0.0.1:$(PORT)
+
+# The long versions of tests/soak: about an hour.
+soak: .venv-dev/installed
+	FOCALPOINT_SOAK=1 .venv-dev/bin/pytest -s --timeout=3600 tests/soak
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

@@ -1,37 +1,69 @@
-"""How many requests are worked on at a time; the next one is refused before its body is read."""
+"""Who is let in: a bound on the images that are worked on, and on how long the next one would have to wait."""
 
-from collections.abc import Callable
-from typing import Self
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from service.errors import Overloaded
 
+_NEWEST_SHARE = 0.05  # of one interval in the running mean
+
 
 class Admission:
-    """A context manager around each request; for one event loop.
+    """The images that are worked on, and the pace at which they get done; for one event loop.
+
+    The pace is the mean interval between two images done while there was more to do, so that it holds whatever limits
+    the server: decoding, the model, or the processor that both share. The wait of the next image is predicted as the
+    number of those before it times that interval.
 
     Args:
-        max_in_flight: the most requests at a time.
-        expected_wait_seconds: how long until there may be room again.
+        max_in_flight: the most images at a time.
+        clock: seconds.
     """
 
-    def __init__(self, max_in_flight: int, expected_wait_seconds: Callable[[], float]) -> None:
+    def __init__(self, max_in_flight: int, clock: Callable[[], float] = time.perf_counter) -> None:
         self._max_in_flight = max_in_flight
-        self._expected_wait_seconds = expected_wait_seconds
-        self._in_flight = 0
+        self._clock = clock
+        self._interval = 0.0
+        self._previous_done = 0.0
+        self.in_flight = 0
 
-    def __enter__(self) -> Self:
-        """Take a place.
+    def predicted_wait_seconds(self) -> float:
+        """How long an image that came now would take to be done; zero before the first one was."""
+        return self.in_flight * self._interval
+
+    def check(self, deadline_seconds: float, images: int = 1) -> None:
+        """Refuse what would find no place, or be answered too late.
 
         Raises:
-            Overloaded: there is none.
+            Overloaded: one of both.
         """
-        if self._in_flight >= self._max_in_flight:
+        wait = self.predicted_wait_seconds()
+        if self.in_flight + images > self._max_in_flight:
+            raise Overloaded(f"{self.in_flight} images are in flight and {self._max_in_flight} may", wait, "requests")
+        if wait > deadline_seconds:
             raise Overloaded(
-                f"{self._in_flight} requests are in flight and {self._max_in_flight} may", self._expected_wait_seconds()
+                f"an answer would take {wait:.1f} s and may take {deadline_seconds:.1f} s",
+                wait - deadline_seconds,
+                "wait",
             )
-        self._in_flight += 1
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        """Give the place back."""
-        self._in_flight -= 1
+    @contextmanager
+    def admit(self, deadline_seconds: float, images: int = 1) -> Iterator[None]:
+        """Take the places of so many images while the block runs.
+
+        Raises:
+            Overloaded: as `check`.
+        """
+        self.check(deadline_seconds, images)
+        if not self.in_flight:
+            self._previous_done = self._clock()
+        self.in_flight += images
+        try:
+            yield
+        finally:
+            now = self._clock()
+            interval = (now - self._previous_done) / images
+            self._previous_done = now
+            self._interval += (_NEWEST_SHARE if self._interval else 1.0) * (interval - self._interval)
+            self.in_flight -= images

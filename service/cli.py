@@ -1,6 +1,5 @@
 """The command `focalpoint`: serving and predicting, and whatever else registers under `focalpoint.commands`."""
 
-import logging
 import sys
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -9,9 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from service import __version__
+from service.api_keys import new_key
 from service.box_parsing import parse_boxes, split_boxes
 from service.contract.bundle_manifest import BundleError
 from service.errors import InvalidSetting, ServiceError, StartupError
+from service.logs import configure_logging
 from service.model_loading import load_model
 from service.prediction import predict, write_drawing
 from service.server import serve
@@ -43,6 +44,7 @@ def build_command_line() -> typer.Typer:
     app.callback()(_top_level)
     app.command("serve")(serve_command)
     app.command("predict")(predict_command)
+    app.command("new-key")(new_key_command)
     for entry_point in sorted(entry_points(group=COMMANDS_GROUP), key=lambda entry_point: entry_point.name):
         app.command(entry_point.name)(entry_point.load())
     return app
@@ -51,6 +53,15 @@ def build_command_line() -> typer.Typer:
 def _setting(name: str) -> Any:
     field = Settings.model_fields[name]
     return typer.Option(flag_of(name), help=f"{field.description} ({variable_of(name)}; default {field.default})")
+
+
+def _switch(name: str) -> Any:
+    field = Settings.model_fields[name]
+    flag = flag_of(name)
+    return typer.Option(
+        f"{flag}/--no-{flag.removeprefix('--')}",
+        help=f"{field.description} ({variable_of(name)}; default {field.default})",
+    )
 
 
 def _print_version(wanted: bool) -> None:
@@ -74,6 +85,7 @@ def serve_command(
     ] = None,
     host: Annotated[str | None, _setting("host")] = None,
     port: Annotated[int | None, _setting("port")] = None,
+    admin_port: Annotated[int | None, _setting("admin_port")] = None,
     provider: Annotated[str | None, _setting("provider")] = None,
     intra_op_threads: Annotated[int | None, _setting("intra_op_threads")] = None,
     decode_threads: Annotated[int | None, _setting("decode_threads")] = None,
@@ -81,17 +93,44 @@ def serve_command(
     max_queue: Annotated[int | None, _setting("max_queue")] = None,
     max_in_flight: Annotated[int | None, _setting("max_in_flight")] = None,
     max_boxes: Annotated[int | None, _setting("max_boxes")] = None,
+    max_images: Annotated[int | None, _setting("max_images")] = None,
     max_body_bytes: Annotated[int | None, _setting("max_body_bytes")] = None,
+    max_buffered_bytes: Annotated[int | None, _setting("max_buffered_bytes")] = None,
+    min_body_bytes_per_second: Annotated[int | None, _setting("min_body_bytes_per_second")] = None,
+    max_connections: Annotated[int | None, _setting("max_connections")] = None,
+    slow_connection_ms: Annotated[int | None, _setting("slow_connection_ms")] = None,
     max_pixels: Annotated[int | None, _setting("max_pixels")] = None,
+    max_pixels_in_memory: Annotated[int | None, _setting("max_pixels_in_memory")] = None,
+    allow_tiff: Annotated[bool | None, _switch("allow_tiff")] = None,
     deadline_ms: Annotated[int | None, _setting("deadline_ms")] = None,
+    stuck_ms: Annotated[int | None, _setting("stuck_ms")] = None,
     drain_delay_ms: Annotated[int | None, _setting("drain_delay_ms")] = None,
     drain_timeout_ms: Annotated[int | None, _setting("drain_timeout_ms")] = None,
+    api_keys: Annotated[Path | None, _setting("api_keys")] = None,
+    tls_certificate: Annotated[Path | None, _setting("tls_certificate")] = None,
+    tls_key: Annotated[Path | None, _setting("tls_key")] = None,
+    log_format: Annotated[str | None, _setting("log_format")] = None,
     log_level: Annotated[str | None, _setting("log_level")] = None,
 ) -> None:
     """Serve a bundle over HTTP until SIGTERM or Ctrl+C."""
     settings = read_settings(**locals())
-    logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    configure_logging(settings.log_level, settings.log_format)
     serve(settings, load_model(settings.model, settings.provider, settings.intra_op_threads or usable_cores()))
+
+
+def new_key_command(
+    name: Annotated[str, typer.Argument(help="Who gets it; stands in the log.")],
+    images_per_second: Annotated[
+        float | None, typer.Option(help="What it may ask for on the average; default: no limit.")
+    ] = None,
+) -> None:
+    """Make an API key: the key on standard output, for its user, and what to add to the key file on standard error."""
+    key, sha256 = new_key()
+    typer.echo(key)
+    lines = ["[[key]]", f'name = "{name}"', f'sha256 = "{sha256}"']
+    if images_per_second is not None:
+        lines.append(f"images_per_second = {images_per_second:g}")
+    typer.echo("\n".join(lines), err=True)
 
 
 def predict_command(

@@ -2,22 +2,30 @@
 
 One thread runs the batches. An item that arrives while the thread is idle starts at once, alone; whatever arrives while
 a batch runs forms the next one. So there is no time window to tune, and batches grow with the load by themselves.
+A second thread watches the first: a batch that does not come back is given up, and so is whatever waits behind it.
 """
 
 import logging
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
-from service.errors import InferenceFailed, NotReady, Overloaded
+from service.batch_sizes import BatchSizes, Choice
+from service.errors import DeadlineExceeded, InferenceFailed, NotReady, Overloaded
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-ReleaseReason = Literal["full", "idle", "drain"]
+ReleaseReason = Literal["idle", "busy", "full", "drain"]
+DropReason = Literal["deadline", "cancelled"]
+BatcherCondition = Literal["working", "failing", "stuck", "dead", "closed"]
+
+_FAILURES_IN_A_ROW = 3
+_PROBE_SECONDS = 1.0
 
 _logger = logging.getLogger(__name__)
 
@@ -26,56 +34,89 @@ class BatchObserver(Protocol):
     """Told of what happens, from the batcher's thread."""
 
     def on_wait(self, seconds: float) -> None:
-        """An item left the queue after so long."""
+        """An item left the queue for a batch after so long."""
 
-    def on_batch(self, size: int, fill_ratio: float, reason: ReleaseReason) -> None:
-        """A batch starts: full, or all that had come when the thread was idle, or the rest at the end."""
+    def on_drop(self, reason: DropReason) -> None:
+        """An item left the queue for nothing: too late, or nobody waits for it any more."""
+
+    def on_batch(self, size: int, padded_size: int, reason: ReleaseReason) -> None:
+        """A batch starts: the thread was idle, or these came while it was busy, or it is full, or the last ones."""
+
+
+class Ran(NamedTuple, Generic[Result]):
+    """The result of an item, and how it came about."""
+
+    result: Result
+    queue_seconds: float
+    batch_seconds: float
+    batch_size: int
 
 
 @dataclass(slots=True)
 class _Entry(Generic[Item, Result]):
     item: Item
-    outcome: Future[Result] = field(default_factory=Future)
+    deadline: float
+    outcome: Future[Ran[Result]] = field(default_factory=Future)
     arrived: float = field(default_factory=time.perf_counter)
 
 
 class DynamicBatcher(Generic[Item, Result]):
-    """Joins items from many callers into batches for `run_batch`.
+    """Joins items from many callers into batches for `run_batch`, first come, first served.
+
+    Where `run_batch` raises, its items are tried again one by one, so that a bad one fails alone. After three batches
+    in a row without a success the condition is `failing` until one succeeds; while nobody sends any, `probe` tries.
 
     Args:
-        run_batch: takes up to `max_batch` items, returns one result for each, in order; runs in the batcher's thread.
-        max_batch: the largest batch.
+        run_batch: takes some items and the size to pad them to; returns for each, in order, its result or what is wrong
+            with it; runs in the batcher's thread.
+        probe: raises while the model does not work.
+        sizes: the sizes that a batch may have.
         max_queue: the most items that may wait.
-        observer: told of waits and batches.
+        stuck_seconds: a batch that takes longer is given up, and the condition is `stuck` until it comes back.
+        observer: told of waits, drops and batches.
     """
 
     def __init__(
         self,
-        run_batch: Callable[[list[Item]], Sequence[Result]],
+        run_batch: Callable[[list[Item], int], Sequence[Result | Exception]],
+        probe: Callable[[], None],
         *,
-        max_batch: int,
+        sizes: BatchSizes,
         max_queue: int,
+        stuck_seconds: float,
         observer: BatchObserver,
     ) -> None:
         self._run_batch = run_batch
-        self._max_batch = max_batch
+        self._probe = probe
+        self._sizes = sizes
         self._max_queue = max_queue
+        self._stuck_seconds = stuck_seconds
         self._observer = observer
         self._changed = threading.Condition()
         self._waiting: deque[_Entry[Item, Result]] = deque()
         self._running: list[_Entry[Item, Result]] = []
-        self._closing = False
-        self._batch_seconds = 0.0
+        self._running_since = math.inf
+        self._was_busy = False
+        self._failures = 0
+        self._stuck = self._closing = self._dead = False
         self._thread = threading.Thread(target=self._work, name="batcher", daemon=True)
+        self._watchdog = threading.Thread(target=self._watch, name="batcher-watchdog", daemon=True)
 
     def start(self) -> None:
-        """Start the thread; once."""
+        """Start the threads; once."""
         self._thread.start()
+        self._watchdog.start()
 
     @property
-    def alive(self) -> bool:
-        """Whether an item that is submitted now would be worked on."""
-        return self._thread.is_alive() and not self._closing
+    def condition(self) -> BatcherCondition:
+        """Whether an item that is submitted now is likely to be worked on."""
+        if self._closing:
+            return "closed"
+        if self._dead or not self._thread.is_alive():
+            return "dead"
+        if self._stuck:
+            return "stuck"
+        return "failing" if self._failures >= _FAILURES_IN_A_ROW else "working"
 
     @property
     def depth(self) -> int:
@@ -83,89 +124,162 @@ class DynamicBatcher(Generic[Item, Result]):
         return len(self._waiting)
 
     def expected_wait_seconds(self) -> float:
-        """How long the queue as it stands will take, by the recent batches."""
-        batches = -(-len(self._waiting) // self._max_batch) + bool(self._running)
-        return batches * self._batch_seconds
+        """How long the queue as it stands will take, by what batches took so far."""
+        with self._changed:
+            return self._expected_wait_seconds()
 
-    def submit(self, items: Iterable[Item]) -> list[Future[Result]]:
+    def _expected_wait_seconds(self) -> float:
+        return self._sizes.seconds_for(len(self._waiting)) + self._sizes.seconds_for(len(self._running))
+
+    def submit(self, items: Iterable[Item], deadline: float = math.inf) -> list[Future[Ran[Result]]]:
         """Queue the items, all of them or none, and return their outcomes. Cancel an outcome to drop its item.
+
+        Args:
+            items: any number.
+            deadline: by `time.perf_counter`; what has not started by then ends in `DeadlineExceeded`.
 
         Raises:
             Overloaded: there is no room for all of them.
-            NotReady: the batcher is closed or its thread has died.
+            NotReady: the batcher is closed, its thread has died, or a batch does not come back.
         """
-        entries = [_Entry[Item, Result](item) for item in items]
+        entries = [_Entry[Item, Result](item, deadline) for item in items]
         with self._changed:
-            if not self.alive:
-                raise NotReady("the server is stopping or its model has died")
+            condition = self.condition
+            if condition not in ("working", "failing"):
+                raise NotReady(_WHY_NOT[condition])
             if len(self._waiting) + len(entries) > self._max_queue:
                 raise Overloaded(
-                    f"{len(self._waiting)} crops wait and {self._max_queue} may", self.expected_wait_seconds()
+                    f"{len(self._waiting)} crops wait and {self._max_queue} may",
+                    self._expected_wait_seconds(),
+                    "crops",
                 )
             self._waiting.extend(entries)
-            self._changed.notify()
+            self._changed.notify_all()
         return [entry.outcome for entry in entries]
 
     def close(self, drain_seconds: float) -> None:
         """Take nothing new, finish what waits, and fail with `NotReady` what is not done after `drain_seconds`."""
         with self._changed:
             self._closing = True
-            self._changed.notify()
+            self._changed.notify_all()
         if self._thread.ident is not None:
-            self._thread.join(drain_seconds)
-        self._fail_all("the server has stopped")
+            self._thread.join(0 if self._stuck else drain_seconds)
+        _fail(self._claim_all(), _WHY_NOT["closed"])
 
     def _work(self) -> None:
         try:
-            while self._next_batch():
-                self._run()
-        finally:
-            # Reached at the end of a drain with nothing left, or by an exception, which the threading module reports.
-            with self._changed:
-                self._closing = True
-            self._fail_all("the model has died")
-
-    def _next_batch(self) -> bool:
-        """Wait for items nobody has cancelled and make them the running batch; False when closed and empty."""
-        with self._changed:
-            while not self._running:
-                self._changed.wait_for(lambda: self._waiting or self._closing)
-                if not self._waiting:
-                    return False
-                while self._waiting and len(self._running) < self._max_batch:
-                    entry = self._waiting.popleft()
-                    if entry.outcome.set_running_or_notify_cancel():
-                        self._running.append(entry)
-        return True
-
-    def _run(self) -> None:
-        batch = list(self._running)
-        started = time.perf_counter()
-        for entry in batch:
-            self._observer.on_wait(started - entry.arrived)
-        self._observer.on_batch(len(batch), len(batch) / self._max_batch, self._release_reason(len(batch)))
-        try:
-            results = self._run_batch([entry.item for entry in batch])
-            if len(results) != len(batch):
-                raise RuntimeError(f"{len(results)} results for a batch of {len(batch)}: this is a bug")
+            while choice := self._next_batch():
+                self._run(*choice)
         except Exception:
-            # The boundary: whatever the model raises belongs to those who wait for this batch, and the next may work.
-            _logger.exception("a batch of %d failed", len(batch))
-            for entry in self._claim_running():
-                entry.outcome.set_exception(
-                    InferenceFailed("the model failed on this batch; the server's log says how")
-                )
-            return
-        seconds = time.perf_counter() - started
-        self._batch_seconds = 0.8 * self._batch_seconds + 0.2 * seconds if self._batch_seconds else seconds
-        # Not strict: nothing is left to claim where close() has given up on this batch.
-        for entry, result in zip(self._claim_running(), results, strict=False):
-            entry.outcome.set_result(result)
+            # The boundary of the thread. What gets here is no failure of the model but a bug around it.
+            _logger.exception("the batcher has died")
+        finally:
+            self._dead = True
+            _fail(self._claim_all(), _WHY_NOT["closed" if self._closing else "dead"])
+
+    def _next_batch(self) -> tuple[Choice, ReleaseReason] | None:
+        """Wait for items that somebody waits for and make them the running batch; None when closed and empty."""
+        with self._changed:
+            while True:
+                self._drop_what_is_late()
+                if self._waiting:
+                    break
+                if self._closing:
+                    return None
+                self._was_busy = False
+                failing = self._failures >= _FAILURES_IN_A_ROW
+                if not self._changed.wait(_PROBE_SECONDS if failing else None) and failing:
+                    self._try_probe()
+            choice = self._sizes.choose(len(self._waiting))
+            taken = [self._waiting.popleft() for _ in range(choice.items)]
+            self._running = [entry for entry in taken if entry.outcome.set_running_or_notify_cancel()]
+            self._running_since = time.perf_counter()
+            reason = self._release_reason(choice.items)
+            self._was_busy = True
+            return choice, reason
+
+    def _drop_what_is_late(self) -> None:
+        now = time.perf_counter()
+        kept: deque[_Entry[Item, Result]] = deque()
+        for entry in self._waiting:
+            if entry.outcome.cancelled():
+                self._observer.on_drop("cancelled")
+            elif entry.deadline <= now:
+                if entry.outcome.set_running_or_notify_cancel():
+                    entry.outcome.set_exception(DeadlineExceeded("the deadline passed while a crop waited"))
+                self._observer.on_drop("deadline")
+            else:
+                kept.append(entry)
+        self._waiting = kept
 
     def _release_reason(self, size: int) -> ReleaseReason:
-        if size == self._max_batch:
+        if size == self._sizes.largest:
             return "full"
-        return "drain" if self._closing else "idle"
+        if self._closing:
+            return "drain"
+        return "busy" if self._was_busy else "idle"
+
+    def _run(self, choice: Choice, reason: ReleaseReason) -> None:
+        batch, started = list(self._running), self._running_since
+        if not batch:
+            return  # every one of them was cancelled in the last moment
+        for entry in batch:
+            self._observer.on_wait(started - entry.arrived)
+        self._observer.on_batch(len(batch), choice.padded, reason)
+        results = self._attempt([entry.item for entry in batch], choice.padded)
+        seconds = time.perf_counter() - started
+        worked = any(not isinstance(result, Exception) for result in results)
+        with self._changed:
+            if self._stuck:
+                _logger.warning("the batch that was given up has come back after %.1f s", seconds)
+            elif worked:
+                self._sizes.measured(choice.padded, seconds)
+            self._stuck = False
+            self._failures = 0 if worked else self._failures + 1
+        # Not strict: nothing is left to claim where the watchdog or close() has given up on this batch.
+        for entry, result in zip(self._claim_running(), results, strict=False):
+            if isinstance(result, Exception):
+                entry.outcome.set_exception(result)
+            else:
+                entry.outcome.set_result(Ran(result, started - entry.arrived, seconds, len(batch)))
+
+    def _attempt(self, items: list[Item], padded: int) -> Sequence[Result | Exception]:
+        try:
+            results = self._run_batch(items, padded)
+            if len(results) != len(items):
+                raise RuntimeError(f"{len(results)} results for a batch of {len(items)}: this is a bug")
+        except Exception:
+            # The boundary: whatever the model raises belongs to those who wait for this batch, and the next may work.
+            _logger.exception("a batch of %d failed", len(items))
+            if len(items) > 1:
+                return [self._attempt([item], 1)[0] for item in items]
+            return [InferenceFailed("the model failed; the server's log says how")]
+        return results
+
+    def _try_probe(self) -> None:
+        """Called with the lock held, which is let go meanwhile: submitting must not wait for a model that fails."""
+        self._changed.release()
+        try:
+            self._probe()
+        except Exception as error:  # noqa: BLE001 - as in _attempt
+            _logger.warning("the model still fails: %s", error)
+        else:
+            _logger.info("the model works again")
+            self._failures = 0
+        finally:
+            self._changed.acquire()
+
+    def _watch(self) -> None:
+        """Give up on a batch that does not come back."""
+        while self._thread.is_alive():
+            self._thread.join(min(self._stuck_seconds / 4, 1.0))
+            with self._changed:
+                if not self._running or time.perf_counter() - self._running_since <= self._stuck_seconds:
+                    continue
+                self._stuck = True
+                given_up = self._claim_all()
+            _logger.error("a batch has not come back after %.1f s: it is given up", self._stuck_seconds)
+            _fail(given_up, _WHY_NOT["stuck"])
 
     def _claim_running(self) -> list[_Entry[Item, Result]]:
         """Take the running batch; whoever takes it delivers its outcomes, so that each is delivered once."""
@@ -173,9 +287,20 @@ class DynamicBatcher(Generic[Item, Result]):
             claimed, self._running = self._running, []
         return claimed
 
-    def _fail_all(self, why: str) -> None:
+    def _claim_all(self) -> list[_Entry[Item, Result]]:
         with self._changed:
             waiting = [entry for entry in self._waiting if entry.outcome.set_running_or_notify_cancel()]
             self._waiting.clear()
-        for entry in self._claim_running() + waiting:
-            entry.outcome.set_exception(NotReady(why))
+            return self._claim_running() + waiting
+
+
+def _fail(entries: Iterable[_Entry[Item, Result]], why: str) -> None:
+    for entry in entries:
+        entry.outcome.set_exception(NotReady(why))
+
+
+_WHY_NOT: dict[BatcherCondition, str] = {
+    "stuck": "the model does not come back from a batch",
+    "dead": "the model has died",
+    "closed": "the server is stopping",
+}

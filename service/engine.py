@@ -3,6 +3,7 @@
 N crops, K keypoints, H x W pixels of a crop.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -34,8 +35,11 @@ class KeypointEngine(Protocol):
     def provider(self) -> str:
         """The execution provider in use: `cpu` or `cuda`."""
 
-    def warm_up(self, max_batch: int) -> None:
-        """Run forward passes up to the largest batch, so that no request pays for the first one."""
+    def warm_up(self, batch_sizes: Sequence[int]) -> dict[int, float]:
+        """Run batches of each size, so that no request pays for the first one; returns the seconds that each takes."""
 
     def run(self, crops_NHW3: NDArray[np.uint8]) -> EngineOutput:
-        """Keypoints of N >= 1 RGB crops of the manifest's size. Blocks; called from one thread at a time."""
+        """Keypoints of N >= 1 RGB crops of the manifest's size. Blocks; called from one thread at a time.
+
+        The array is the caller's and is used again: it must not be kept.
+        """

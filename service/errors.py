@@ -4,7 +4,7 @@
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 
 class Problem(NamedTuple):
@@ -17,8 +17,10 @@ class Problem(NamedTuple):
 PROBLEMS: Mapping[str, Problem] = MappingProxyType(
     {
         "bad-request": Problem(400, "The request cannot be read"),
+        "unauthorized": Problem(401, "The request has no valid API key"),
         "not-found": Problem(404, "There is nothing at this address"),
         "method-not-allowed": Problem(405, "This address does not take this method"),
+        "request-timeout": Problem(408, "The request came too slowly"),
         "too-large": Problem(413, "The request is too large"),
         "unsupported-media-type": Problem(415, "The media type is not supported"),
         "unprocessable-image": Problem(422, "The image cannot be used"),
@@ -36,9 +38,15 @@ class ServiceError(Exception):
 
 
 class StartupError(ServiceError):
-    """The process cannot start: printed as one sentence, and the process ends with `exit_code`."""
+    """The process cannot start or go on: printed as one sentence, and the process ends with `exit_code`."""
 
     exit_code: ClassVar[int] = 1
+
+
+class EngineDied(StartupError):
+    """The process ends because its model has died: whoever started it should start it anew."""
+
+    exit_code = 3
 
 
 class InvalidSetting(StartupError):
@@ -53,8 +61,18 @@ class RequestError(ServiceError):
     slug: ClassVar[str]
 
     @property
+    def reason(self) -> str:
+        """Label of the rejection in the metrics: the slug, where an error does not know better."""
+        return self.slug
+
+    @property
     def headers(self) -> dict[str, str]:
         """Headers that the HTTP answer carries beside the problem."""
+        return {}
+
+    @property
+    def members(self) -> dict[str, int]:
+        """Members of the problem beside the standard ones."""
         return {}
 
 
@@ -64,10 +82,32 @@ class BadRequest(RequestError):
     slug = "bad-request"
 
 
+class Unauthorized(RequestError):
+    """No API key, or none that this server knows."""
+
+    slug = "unauthorized"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The scheme that is expected (RFC 6750)."""
+        return {"WWW-Authenticate": 'Bearer realm="focalpoint"'}
+
+
 class NotFound(RequestError):
     """A name that this server does not know."""
 
     slug = "not-found"
+
+
+class RequestTimeout(RequestError):
+    """The body came more slowly than the least rate."""
+
+    slug = "request-timeout"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What is left of the body is not worth waiting for."""
+        return {"Connection": "close"}
 
 
 class TooLarge(RequestError):
@@ -94,19 +134,39 @@ class InvalidParameter(RequestError):
     slug = "invalid-parameter"
 
 
+OverloadReason = Literal["requests", "wait", "crops", "bytes", "key_rate"]
+
+
 class Overloaded(RequestError):
-    """No room: the caller may come back after `retry_after_seconds`."""
+    """No room: the caller may come back after `retry_after_seconds`.
+
+    Args:
+        detail: the sentence.
+        retry_after_seconds: when there may be room again.
+        limit: what is full: requests in flight, the predicted wait, the queue of crops, buffered bytes, a key's rate.
+    """
 
     slug = "overloaded"
 
-    def __init__(self, detail: str, retry_after_seconds: float) -> None:
+    def __init__(self, detail: str, retry_after_seconds: float, limit: OverloadReason) -> None:
         super().__init__(detail)
         self.retry_after_seconds = retry_after_seconds
+        self.limit = limit
+
+    @property
+    def reason(self) -> str:
+        """`overloaded_` and the limit."""
+        return f"{self.slug}_{self.limit}"
 
     @property
     def headers(self) -> dict[str, str]:
         """Retry-After counts whole seconds."""
         return {"Retry-After": str(max(1, math.ceil(self.retry_after_seconds)))}
+
+    @property
+    def members(self) -> dict[str, int]:
+        """The same in milliseconds, which need not be rounded up to a second."""
+        return {"retry_after_ms": max(1, math.ceil(1000 * self.retry_after_seconds))}
 
 
 class InferenceFailed(RequestError):

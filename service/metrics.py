@@ -1,8 +1,6 @@
 """Every metric of the service, declared once, in a registry of its own."""
 
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -11,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-STAGES = ("read", "decode_image", "crop", "queue", "infer", "back_transform", "encode_response")
+from service.request_record import STAGES, Stage
 
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 128)
@@ -19,7 +17,10 @@ _TENTHS = tuple(tenth / 10 for tenth in range(1, 11))
 
 
 class Metrics:
-    """The metrics of one server and the one model it serves. Thread-safe, but for `on_scores` (one thread)."""
+    """The metrics of one server and the one model it serves. Thread-safe, but for `on_scores` (one thread).
+
+    It is the batcher's observer.
+    """
 
     def __init__(self, model: str, version: str, sha256: str, provider: str) -> None:
         self.registry = CollectorRegistry()
@@ -27,17 +28,21 @@ class Metrics:
             "focalpoint_requests", "Answered requests", ("route", "code"), registry=self.registry
         )  # prometheus adds _total
         self._rejected = Counter(
-            "focalpoint_rejected", "Requests that ended in a problem, by its slug", ("reason",), registry=self.registry
+            "focalpoint_rejected", "Images that ended in a problem, by its kind", ("reason",), registry=self.registry
         )
         stage_seconds = Histogram(
-            "focalpoint_stage_seconds", "Time in a stage", ("stage",), buckets=_SECONDS, registry=self.registry
+            "focalpoint_stage_seconds",
+            "Time of a request in a stage",
+            ("stage",),
+            buckets=_SECONDS,
+            registry=self.registry,
         )
         self._stages = {stage: stage_seconds.labels(stage) for stage in STAGES}
         self._batch_size = Histogram(
             "focalpoint_batch_size", "Crops in a batch", buckets=_BATCH_SIZES, registry=self.registry
         )
         self._batch_fill = Histogram(
-            "focalpoint_batch_fill_ratio", "Crops in a batch / largest batch", buckets=_TENTHS, registry=self.registry
+            "focalpoint_batch_fill_ratio", "Crops in a batch / its padded size", buckets=_TENTHS, registry=self.registry
         )
         self._batch_release = Counter(
             "focalpoint_batch_release", "Why a batch was started", ("reason",), registry=self.registry
@@ -46,6 +51,10 @@ class Metrics:
         self._queue_wait = Histogram(
             "focalpoint_queue_wait_seconds", "Time a crop waited", buckets=_SECONDS, registry=self.registry
         )
+        self._dropped = Counter(
+            "focalpoint_dropped_crops", "Crops that left the queue unseen", ("reason",), registry=self.registry
+        )
+        self._in_flight = Gauge("focalpoint_in_flight_images", "Images that are worked on", registry=self.registry)
         crops = Counter("focalpoint_crops", "Crops the model has seen", ("model",), registry=self.registry)
         self._crops = crops.labels(model)
         self._scores = _ScoreHistogram(model)
@@ -63,32 +72,34 @@ class Metrics:
         """Read the depth of the queue whenever the metrics are asked for."""
         self._queue_depth.set_function(depth)
 
+    def watch_in_flight(self, count: Callable[[], int]) -> None:
+        """Read the number of images that are worked on whenever the metrics are asked for."""
+        self._in_flight.set_function(count)
+
     def answered(self, route: str, code: int) -> None:
         """Count an answer by route template and status."""
         self._requests.labels(route, str(code)).inc()
 
     def rejected(self, reason: str) -> None:
-        """Count a request that ended in a problem."""
+        """Count an image, or a whole request, that ended in a problem."""
         self._rejected.labels(reason).inc()
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Time the block as one of `STAGES`, however it ends."""
-        started = time.perf_counter()
-        try:
-            yield
-        finally:
-            self._stages[name].observe(time.perf_counter() - started)
+    def stage(self, name: Stage, seconds: float) -> None:
+        """A stage of a request took so long."""
+        self._stages[name].observe(seconds)
 
     def on_wait(self, seconds: float) -> None:
-        """An item left the queue (the batcher's observer)."""
+        """An item left the queue for a batch."""
         self._queue_wait.observe(seconds)
-        self._stages["queue"].observe(seconds)
 
-    def on_batch(self, size: int, fill_ratio: float, reason: str) -> None:
-        """A batch starts (the batcher's observer)."""
+    def on_drop(self, reason: str) -> None:
+        """An item left the queue for nothing."""
+        self._dropped.labels(reason).inc()
+
+    def on_batch(self, size: int, padded_size: int, reason: str) -> None:
+        """A batch starts."""
         self._batch_size.observe(size)
-        self._batch_fill.observe(fill_ratio)
+        self._batch_fill.observe(size / padded_size)
         self._batch_release.labels(reason).inc()
 
     def on_scores(self, scores_NK: NDArray[np.float32]) -> None:

@@ -15,6 +15,7 @@ from service.engine import KeypointEngine
 from service.errors import StartupError
 from service.image_decoding import decode_image
 from service.pipeline import Estimate
+from service.request_record import RequestRecord
 from service.schemas import encode_keypoints_answer
 from service.settings import Settings
 
@@ -38,7 +39,7 @@ def predict(settings: Settings, engine: KeypointEngine, image: Path, boxes: Sequ
     except OSError as error:
         raise StartupError(f"{image} cannot be read ({error.strerror})") from error
     with create_pipeline(settings, engine, create_metrics(engine)) as pipeline:
-        estimate = asyncio.run(pipeline.estimate(image_bytes, boxes))
+        estimate = asyncio.run(pipeline.estimate(image_bytes, boxes, RequestRecord("")))
     return Prediction(encode_keypoints_answer(engine.manifest, estimate), estimate)
 
 

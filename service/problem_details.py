@@ -1,6 +1,7 @@
 """Errors as HTTP answers: RFC 9457 problem details, for whatever goes wrong, and never a traceback."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -15,11 +16,21 @@ from service.metrics import Metrics
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
 
-def problem_response(slug: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    """The answer for one problem; status and title come from the table in `service.errors`."""
+def problem_members(slug: str, detail: str, members: Mapping[str, int] = MappingProxyType({})) -> dict[str, Any]:
+    """The members of one problem; status and title come from the table in `service.errors`."""
     problem = PROBLEMS[slug]
-    body = {"type": slug, "title": problem.title, "status": problem.status, "detail": detail}
-    return Response(orjson.dumps(body), problem.status, headers, PROBLEM_MEDIA_TYPE)
+    return {"type": slug, "title": problem.title, "status": problem.status, "detail": detail, **members}
+
+
+def problem_response(slug: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer for one problem that is no `RequestError`."""
+    return Response(orjson.dumps(problem_members(slug, detail)), PROBLEMS[slug].status, headers, PROBLEM_MEDIA_TYPE)
+
+
+def error_response(error: RequestError) -> Response:
+    """The answer for one of our errors."""
+    members = problem_members(error.slug, str(error), error.members)
+    return Response(orjson.dumps(members), PROBLEMS[error.slug].status, error.headers, PROBLEM_MEDIA_TYPE)
 
 
 def problem_schema(*slugs: str) -> dict[int | str, dict[str, Any]]:
@@ -45,6 +56,7 @@ def _schema(status: int, slugs: list[str]) -> dict[str, Any]:
             "title": {"type": "string"},
             "status": {"type": "integer", "const": status},
             "detail": {"type": "string", "description": "what was expected and what was found"},
+            **({"retry_after_ms": {"type": "integer", "minimum": 1}} if "overloaded" in slugs else {}),
         },
     }
 
@@ -52,10 +64,11 @@ def _schema(status: int, slugs: list[str]) -> dict[str, Any]:
 def answer_errors_with_problems(app: FastAPI, metrics: Metrics) -> None:
     """Register the handlers of our errors and of the framework's; `middleware.UnexpectedErrors` has the rest."""
 
-    def request_error(_: Request, error: Exception) -> Response:
+    def request_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestError)
-        metrics.rejected(error.slug)
-        return problem_response(error.slug, str(error), error.headers)
+        request.state.record.problem = error.reason
+        metrics.rejected(error.reason)
+        return error_response(error)
 
     def framework_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

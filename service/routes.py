@@ -1,7 +1,8 @@
 """The endpoints: HTTP only, no arrays."""
 
 import asyncio
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
@@ -10,102 +11,116 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from service.admission import Admission
 from service.contract.bundle_manifest import BundleManifest
 from service.disconnection import ClientDisconnectedError, unless_disconnected
-from service.errors import DeadlineExceeded, NotFound, NotReady
+from service.errors import DeadlineExceeded, NotFound, RequestError
+from service.gate import BATCH_PATH, KEYPOINTS_PATH
 from service.metrics import Metrics
-from service.pipeline import KeypointPipeline
+from service.openapi_requests import BATCH_PROBLEMS, BATCH_REQUEST, KEYPOINTS_PROBLEMS, KEYPOINTS_REQUEST
+from service.pipeline import Estimate, KeypointPipeline
 from service.problem_details import problem_schema
-from service.request_reading import read_keypoints_input
+from service.readiness import Readiness
+from service.request_reading import KeypointsInput, read_batch_input, read_keypoints_input
+from service.request_record import RequestRecord, deadline_seconds
 from service.schemas import (
     KeypointsAnswer,
-    KeypointsRequest,
+    KeypointsBatchAnswer,
     ModelDescription,
     ModelList,
+    encode_batch_answer,
     encode_keypoints_answer,
 )
 
-_CLIENT_CLOSED_REQUEST: Final = 499  # nobody reads it; for the metrics, by the name that nginx gave it
-_BOXES_IN_QUERY: Final = {
-    "name": "boxes",
-    "in": "query",
-    "description": "for a raw image body: `x,y,width,height;x,y,width,height` in pixels of the picture as displayed",
-    "schema": {"type": "string"},
-    "example": "96,40,128,160",
-}
-_FILE: Final = {"schema": {"type": "string", "format": "binary"}}
-_FORM: Final = {
-    "type": "object",
-    "required": ["file"],
-    "properties": {
-        "file": {"type": "string", "format": "binary"},
-        "boxes": {"type": "string", "description": "JSON: [[x, y, width, height], ...]"},
-    },
-}
-_KEYPOINTS_REQUEST: Final[dict[str, Any]] = {
-    "parameters": [_BOXES_IN_QUERY],
-    "requestBody": {
-        "required": True,
-        "content": {
-            "image/*": _FILE,
-            "application/octet-stream": _FILE,
-            "multipart/form-data": {"schema": _FORM},
-            "application/json": {"schema": KeypointsRequest.model_json_schema()},
-        },
-    },
-}
-_KEYPOINTS_PROBLEMS: Final = (
-    "bad-request",
-    "too-large",
-    "unsupported-media-type",
-    "unprocessable-image",
-    "invalid-parameter",
-    "overloaded",
-    "internal",
-    "not-ready",
-    "deadline-exceeded",
-)
+_CLIENT_CLOSED_REQUEST: Final = 499  # nobody reads it; for metrics and log, by the name that nginx gave it
 
-
-class Readiness:
-    """Whether new requests should come here: not once the server has been told to stop."""
-
-    def __init__(self) -> None:
-        self.stopping = False
+Result = TypeVar("Result")
 
 
 def keypoint_routes(
     manifest: BundleManifest,
     pipeline: KeypointPipeline,
+    admission: Admission,
     metrics: Metrics,
     *,
     max_boxes: int,
-    max_in_flight: int,
-    deadline_seconds: float,
+    max_images: int,
+    longest_seconds: float,
 ) -> APIRouter:
-    """`POST /v1/keypoints`."""
+    """`POST /v1/keypoints` and `POST /v1/keypoints:batch`."""
     router = APIRouter(tags=["keypoints"])
-    admission = Admission(max_in_flight, pipeline.batcher.expected_wait_seconds)
+
+    async def answer_in_time(request: Request, answer: Callable[[float], Awaitable[bytes]]) -> Response:
+        """What `answer` gives when told how long it may take; 504 when it takes longer, nothing if nobody waits."""
+        allowed = deadline_seconds(request.headers, longest_seconds)
+        try:
+            async with asyncio.timeout(allowed - _record(request).elapsed):
+                return Response(await answer(allowed), media_type="application/json")
+        except ClientDisconnectedError:
+            return Response(status_code=_CLIENT_CLOSED_REQUEST)
+        except TimeoutError as error:
+            raise DeadlineExceeded(f"no answer within {allowed:g} s") from error
 
     @router.post(
-        "/v1/keypoints",
+        KEYPOINTS_PATH,
         summary="Keypoints of the objects in a picture",
         response_class=Response,
-        responses={200: {"model": KeypointsAnswer}, **problem_schema(*_KEYPOINTS_PROBLEMS)},
-        openapi_extra=_KEYPOINTS_REQUEST,
+        responses={200: {"model": KeypointsAnswer}, **problem_schema(*KEYPOINTS_PROBLEMS)},
+        openapi_extra=KEYPOINTS_REQUEST,
     )
     async def keypoints(request: Request) -> Response:
         """The picture goes in as it is, as a form, or in base64; without boxes it shows one object."""
-        with admission:
-            with metrics.stage("read"):
+        record = _record(request)
+
+        async def answer(allowed: float) -> bytes:
+            with record.stage("read"):
                 image_bytes, boxes = await read_keypoints_input(request, max_boxes)
+            with admission.admit(allowed):
+                work = pipeline.estimate(image_bytes, boxes, record, record.arrived + allowed)
+                estimate = await unless_disconnected(request.receive, work)
+            with record.stage("encode_response"):
+                return encode_keypoints_answer(manifest, estimate)
+
+        return await answer_in_time(request, answer)
+
+    @router.post(
+        BATCH_PATH,
+        summary="Keypoints of the objects in several pictures",
+        response_class=Response,
+        responses={200: {"model": KeypointsBatchAnswer}, **problem_schema(*BATCH_PROBLEMS)},
+        openapi_extra=BATCH_REQUEST,
+    )
+    async def keypoints_of_batch(request: Request) -> Response:
+        """Several pictures in one request; each has its answer or its problem in its place."""
+        record = _record(request)
+
+        async def answer(allowed: float) -> bytes:
+            with record.stage("read"):
+                inputs = await read_batch_input(request, max_images, max_boxes)
+            request.state.take(len(inputs) - 1)  # the gate has counted one
+            with admission.admit(allowed, len(inputs)):
+                work = estimate_all(inputs, record, record.arrived + allowed)
+                estimates = await unless_disconnected(request.receive, work)
+            with record.stage("encode_response"):
+                return encode_batch_answer(manifest, estimates)
+
+        return await answer_in_time(request, answer)
+
+    async def estimate_all(
+        inputs: list[KeypointsInput | RequestError], record: RequestRecord, deadline: float
+    ) -> list[Estimate | RequestError]:
+        parts = [RequestRecord(record.request_id) for _ in inputs]
+
+        async def estimate(one: KeypointsInput | RequestError, part: RequestRecord) -> Estimate | RequestError:
             try:
-                async with asyncio.timeout(deadline_seconds):
-                    estimate = await unless_disconnected(request.receive, pipeline.estimate(image_bytes, boxes))
-            except ClientDisconnectedError:
-                return Response(status_code=_CLIENT_CLOSED_REQUEST)
-            except TimeoutError as error:
-                raise DeadlineExceeded(f"no answer within {deadline_seconds:g} s") from error
-            with metrics.stage("encode_response"):
-                return Response(encode_keypoints_answer(manifest, estimate), media_type="application/json")
+                if isinstance(one, RequestError):
+                    raise one
+                return await pipeline.estimate(one.image_bytes, one.boxes, part, deadline)
+            except RequestError as error:
+                metrics.rejected(error.reason)
+                return error
+
+        estimates = await asyncio.gather(*map(estimate, inputs, parts))
+        for part in parts:
+            record.merge(part)
+        return estimates
 
     return router
 
@@ -127,12 +142,18 @@ def model_routes(model: ModelDescription) -> APIRouter:
     return router
 
 
-def operation_routes(pipeline: KeypointPipeline, metrics: Metrics, readiness: Readiness) -> APIRouter:
-    """`/livez`, `/readyz` and `/metrics`."""
+def probe_routes(readiness: Readiness) -> APIRouter:
+    """`/livez` and `/readyz`."""
     router = APIRouter(tags=["operation"])
 
-    @router.get("/livez", summary="Whether the process answers", response_class=PlainTextResponse)
+    @router.get(
+        "/livez",
+        summary="Whether the process can do its work without being started anew",
+        response_class=PlainTextResponse,
+        responses=problem_schema("not-ready"),
+    )
     async def livez() -> str:
+        readiness.check_alive()
         return "alive"
 
     @router.get(
@@ -142,14 +163,23 @@ def operation_routes(pipeline: KeypointPipeline, metrics: Metrics, readiness: Re
         responses=problem_schema("not-ready"),
     )
     async def readyz() -> str:
-        if readiness.stopping:
-            raise NotReady("the server is stopping")
-        if not pipeline.batcher.alive:
-            raise NotReady("the model has died")
+        readiness.check_ready()
         return "ready"
+
+    return router
+
+
+def metrics_routes(metrics: Metrics) -> APIRouter:
+    """`/metrics`."""
+    router = APIRouter(tags=["operation"])
 
     @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
     async def prometheus_metrics() -> Response:
         return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
     return router
+
+
+def _record(request: Request) -> RequestRecord:
+    record: RequestRecord = request.state.record
+    return record

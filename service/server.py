@@ -1,17 +1,23 @@
-"""The process around the application: uvicorn, its signals and the drain."""
+"""The process around the application: uvicorn, its signals, the drain, and the admin port."""
 
+import asyncio
+import gc
 import logging
 import signal
+import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import cv2
 import uvicorn
+from starlette.types import ASGIApp
 
 from service.app import create_app
+from service.connections import connection_class
 from service.engine import KeypointEngine
-from service.errors import StartupError
+from service.errors import EngineDied, StartupError
 from service.settings import Settings
 
 _logger = logging.getLogger(__name__)
@@ -22,15 +28,28 @@ class DrainingServer(uvicorn.Server):
 
     Args:
         config: uvicorn's.
+        admin: a second server that starts after this one and stops after it, so that probes see the drain.
         not_ready: called on the first signal.
         drain_delay_seconds: how long to go on serving after it.
+        is_dead: asked ten times a second; once it says yes, the server stops too.
     """
 
-    def __init__(self, config: uvicorn.Config, not_ready: Callable[[], None], drain_delay_seconds: float) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        admin: uvicorn.Server | None,
+        not_ready: Callable[[], None],
+        drain_delay_seconds: float,
+        is_dead: Callable[[], bool],
+    ) -> None:
         super().__init__(config)
+        self._admin = admin
         self._not_ready = not_ready
         self._drain_delay_seconds = drain_delay_seconds
+        self._is_dead = is_dead
         self._exit_at: float | None = None
+        self._admin_serving: asyncio.Task[None] | None = None
+        self.stopped_by_death = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The signal handler; a second signal ends the delay, a third (Ctrl+C) waits for nothing."""
@@ -45,38 +64,80 @@ class DrainingServer(uvicorn.Server):
         """Ten times a second: whether to stop."""
         if self._exit_at is not None and time.monotonic() >= self._exit_at:
             self.should_exit = True
+        if not self.should_exit and self._is_dead():
+            self._not_ready()
+            self.should_exit = self.stopped_by_death = True
         return await super().on_tick(counter)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then let the admin server listen."""
+        await super().startup(sockets)
+        # What is there now stays until the end. Left to the collector, it is gone through again and again, a tenth of a
+        # second each time, in which nobody is answered.
+        gc.collect()
+        gc.freeze()
+        if self._admin is not None:
+            self._admin_serving = asyncio.create_task(self._admin.serve())
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Finish, then let the admin server finish."""
+        await super().shutdown(sockets)
+        if self._admin is not None and self._admin_serving is not None:
+            self._admin.should_exit = True
+            await self._admin_serving
+
+
+class _AdminServer(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """The signals are the main server's."""
+        yield
 
 
 def serve(settings: Settings, engine: KeypointEngine) -> None:
     """Serve until SIGTERM or SIGINT; returns when every accepted request has its answer.
 
     Raises:
-        StartupError: the address cannot be listened on.
+        StartupError: an address cannot be listened on, or a file of the settings cannot be used.
+        EngineDied: the model has died, so that only a new process can serve again.
     """
     cv2.setNumThreads(1)  # the pool's threads are the parallelism; each would start as many again
     app = create_app(settings, engine)
-    config = uvicorn.Config(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=max(1, settings.drain_timeout_ms // 1000),
-        server_header=False,
-    )
+    readiness = app.state.readiness
+    if settings.api_keys is None:
+        _logger.warning("API keys are off: whoever reaches %s:%d may ask", settings.host, settings.port)
 
     def not_ready() -> None:
-        app.state.readiness.stopping = True
+        readiness.stopping = True
 
-    server = DrainingServer(config, not_ready, settings.drain_delay_ms / 1000)
+    admin = None
+    if settings.admin_port is not None:
+        admin = _AdminServer(_uvicorn_config(settings, app.state.admin, settings.admin_port))
+    config = _uvicorn_config(settings, app, settings.port)
+    server = DrainingServer(config, admin, not_ready, settings.drain_delay_ms / 1000, readiness.has_died)
     # uvicorn raises the signal again when it is done, for whoever had a handler; having stopped as asked is success.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     try:
         server.run()
-    except SystemExit as error:
-        raise StartupError(
-            f"the server could not start on {settings.host}:{settings.port}; the log says why"
-        ) from error
+    except (SystemExit, OSError) as error:
+        ports = " and ".join(str(port) for port in (settings.port, settings.admin_port) if port is not None)
+        raise StartupError(f"the server could not start on {settings.host}:{ports}; the log says why") from error
+    if server.stopped_by_death:
+        raise EngineDied("the model has died; start the server anew")
     _logger.info("every accepted request is answered")
+
+
+def _uvicorn_config(settings: Settings, app: ASGIApp, port: int) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=port,
+        http=connection_class(settings.max_connections, settings.slow_connection_ms / 1000),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=max(1, settings.drain_timeout_ms // 1000),
+        server_header=False,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+    )

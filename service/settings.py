@@ -7,7 +7,9 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.batch_sizes import powers_of_two
 from service.errors import InvalidSetting
+from service.logs import LogFormat
 
 ENV_PREFIX = "FOCALPOINT_"
 DEFAULT_BUNDLE = Path("models/face68")
@@ -15,36 +17,141 @@ DEFAULT_BUNDLE = Path("models/face68")
 Provider = Literal["cpu", "cuda"]
 
 
+def _setting(default: Any, description: str, choose: str, **limits: Any) -> Any:
+    return Field(default, description=description, json_schema_extra={"choose": choose}, **limits)
+
+
 class Settings(BaseSettings):
     """Every setting of `focalpoint serve`; the descriptions are the help texts of the flags."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=ENV_PREFIX, env_ignore_empty=True)
 
-    model: Path = Field(DEFAULT_BUNDLE, description="bundle folder of the model")
-    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for every interface")
-    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 picks a free one")
-    provider: Provider = Field("cpu", description="what the model runs on; start-up fails where it cannot")
-    intra_op_threads: int = Field(0, ge=0, description="threads of one forward pass; 0 takes one per usable core")
-    decode_threads: int = Field(0, ge=0, description="threads that decode and crop; 0 takes one per usable core")
-    max_batch: int = Field(16, ge=1, description="most crops in one forward pass")
-    max_queue: int = Field(512, ge=1, description="most crops that wait for a forward pass; beyond that 429")
-    max_in_flight: int = Field(128, ge=1, description="most requests at a time; beyond that 429")
-    max_boxes: int = Field(64, ge=1, description="most boxes in one request")
-    max_body_bytes: int = Field(20 * 2**20, ge=1, description="largest request body")
-    max_pixels: int = Field(50_000_000, ge=1, description="largest image, checked before it is decoded")
-    deadline_ms: int = Field(10_000, ge=1, description="longest time from the read body to the answer; beyond that 504")
-    drain_delay_ms: int = Field(
-        0, ge=0, description="after SIGTERM, how long to say 503 on /readyz and still serve, so that balancers see it"
+    model: Path = _setting(DEFAULT_BUNDLE, "bundle folder of the model", "the first argument of `focalpoint serve`")
+    host: str = _setting(
+        "127.0.0.1", "address to listen on", "`0.0.0.0` for every interface; then mind who can reach it"
     )
-    drain_timeout_ms: int = Field(30_000, ge=0, description="then, how long to wait for requests in flight")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least level to log")
+    port: int = _setting(8000, "port to listen on", "0 picks a free one", ge=0, le=65535)
+    admin_port: int | None = _setting(
+        None,
+        "port of its own for /metrics and the probes; without it they are on the first one",
+        "where clients must not see the metrics; it listens on the same address and asks for no API key",
+        ge=0,
+        le=65535,
+    )
+    provider: Provider = _setting(
+        "cpu", "what the model runs on; start-up fails where it cannot", "`cuda` needs the extra `gpu`"
+    )
+    intra_op_threads: int = _setting(
+        0, "threads of one forward pass; 0 takes one per usable core", "1 where many small models share cores", ge=0
+    )
+    decode_threads: int = _setting(
+        0, "threads that decode and crop; 0 takes one per usable core", "more only with a GPU and idle cores", ge=0
+    )
+    max_batch: int = _setting(
+        16,
+        "most crops in one forward pass; the sizes are the powers of two up to it, and it",
+        "an upper limit, not a target: larger helps only where a larger batch costs less per crop",
+        ge=1,
+    )
+    max_queue: int = _setting(
+        512, "most crops that wait for a forward pass; beyond that 429", "at least `max_boxes`", ge=1
+    )
+    max_in_flight: int = _setting(
+        128,
+        "most images that are worked on at a time; beyond that 429",
+        "divided by the images per second it is the longest wait under overload; at least `max_images`",
+        ge=1,
+    )
+    max_boxes: int = _setting(64, "most boxes of one image", "the most objects that a picture of yours shows", ge=1)
+    max_images: int = _setting(32, "most images in one request to /v1/keypoints:batch", "as your clients need", ge=1)
+    max_body_bytes: int = _setting(
+        20 * 2**20, "largest request body", "a 12-megapixel photograph has 3 to 8 million bytes", ge=1
+    )
+    max_buffered_bytes: int = _setting(
+        256 * 2**20, "most bytes of all request bodies together; beyond that 429", "memory for uploads", ge=1
+    )
+    min_body_bytes_per_second: int = _setting(
+        1000, "least pace of a body after its first five seconds; below that 408", "below your slowest client's", ge=1
+    )
+    max_connections: int = _setting(
+        1000, "most open connections; one more is answered 503", "below the limit of open files (`ulimit -n`)", ge=1
+    )
+    slow_connection_ms: int = _setting(
+        10_000,
+        "longest time for the headers of a request, and for a client that does not read its answer",
+        "longer only for very poor networks",
+        ge=1,
+    )
+    max_pixels: int = _setting(
+        50_000_000, "largest image, checked before it is decoded", "3 bytes of memory for each", ge=1
+    )
+    max_pixels_in_memory: int = _setting(
+        200_000_000,
+        "most pixels of all decoded images together; the next one waits",
+        "memory divided by 4 bytes; at least `max_pixels`",
+        ge=1,
+    )
+    allow_tiff: bool = _setting(
+        False, "take TIFF images too", "only where needed: one decoder more for strangers' bytes"
+    )
+    deadline_ms: int = _setting(
+        30_000,
+        "longest time from a request's headers to its answer; beyond that 504; `X-Deadline-Ms` may shorten it",
+        "what your clients still wait for",
+        ge=1,
+    )
+    stuck_ms: int = _setting(
+        10_000,
+        "a forward pass that takes longer is given up: 503 for who waits, /readyz and /livez say no until it is back",
+        "ten times your longest batch, and below `deadline_ms`",
+        ge=1,
+    )
+    drain_delay_ms: int = _setting(
+        0,
+        "after SIGTERM, how long to say 503 on /readyz and still serve",
+        "a little more than the period at which your balancer asks /readyz",
+        ge=0,
+    )
+    drain_timeout_ms: int = _setting(
+        30_000,
+        "then, how long to wait for requests in flight",
+        "with `drain_delay_ms` less than the orchestrator's grace period",
+        ge=0,
+    )
+    api_keys: Path | None = _setting(
+        None,
+        "TOML file of API keys; without it anybody may ask",
+        "make one with `focalpoint new-key`, see deployment.md",
+    )
+    tls_certificate: Path | None = _setting(
+        None, "PEM file of the certificate chain", "with `tls_key`; else plain HTTP"
+    )
+    tls_key: Path | None = _setting(None, "PEM file of the certificate's private key", "with `tls_certificate`")
+    log_format: LogFormat = _setting("json", "how to log on standard error", "`text` for people")
+    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+        "info", "least level to log", "`info` is a line for each request, `warning` only what is wrong"
+    )
+
+    @property
+    def batch_sizes(self) -> tuple[int, ...]:
+        """The sizes of a forward pass."""
+        return powers_of_two(self.max_batch)
 
     @model_validator(mode="after")
-    def _a_request_fits_the_queue(self) -> Self:
-        if self.max_queue < self.max_boxes:
-            raise ValueError(
-                f"max_queue ({self.max_queue}) is smaller than max_boxes ({self.max_boxes}): such a request never fits"
-            )
+    def _they_fit_each_other(self) -> Self:
+        for larger, smaller in (
+            ("max_queue", "max_boxes"),
+            ("max_in_flight", "max_images"),
+            ("max_pixels_in_memory", "max_pixels"),
+            ("max_buffered_bytes", "max_body_bytes"),
+        ):
+            if getattr(self, larger) < getattr(self, smaller):
+                raise ValueError(
+                    f"{larger} ({getattr(self, larger)}) is smaller than {smaller} ({getattr(self, smaller)}): "
+                    "such a request would never fit"
+                )
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key: expected both or none, found one")
         return self
 
 

@@ -5,7 +5,7 @@ The NumPy engine and the ONNX bundle compute the same. Pictures for it are black
 
 import hashlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,8 +81,9 @@ class FakeEngine:
         self.threads: set[str] = set()
         self.before_run = before_run
 
-    def warm_up(self, max_batch: int) -> None:
-        """Nothing to warm."""
+    def warm_up(self, batch_sizes: Sequence[int]) -> dict[int, float]:
+        """Nothing to warm and nothing to measure."""
+        return {}
 
     def run(self, crops_NHW3: NDArray[np.uint8]) -> EngineOutput:
         """The centre of mass and the peak of each channel."""

@@ -163,10 +163,10 @@ def flags_of_focalpoint() -> dict[str, set[str]]:
 def test_every_command_and_flag_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
     flags = flags_of_focalpoint()
-    for name, rest in re.findall(r"focalpoint ([a-z]+)((?: [^`\n|&]*)?)[`\n|&]", text):
+    for name, rest in re.findall(r"focalpoint ([a-z-]+)((?: [^`\n|&]*)?)[`\n|&]", text):
         if name in flags:
             assert flags_in(rest) <= flags[name], f"{page.name}: focalpoint {name}{rest}"
-    for line in re.findall(r"^ *[.\w/-]*focalpoint ([a-z]+)", text, re.MULTILINE):
+    for line in re.findall(r"^ *[.\w/-]*focalpoint ([a-z-]+)", text, re.MULTILINE):
         assert line in flags, f"{page.name}: focalpoint {line}"
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"(?:^ *|`)make ([a-z]+)", text, re.MULTILINE):

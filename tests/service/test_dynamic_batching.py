@@ -1,16 +1,20 @@
 """Properties of the batcher, with payloads that have nothing to do with images."""
 
+import math
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.dynamic_batching import DynamicBatcher
-from service.errors import InferenceFailed, NotReady, Overloaded
+from service.batch_sizes import BatchSizes, powers_of_two
+from service.dynamic_batching import DynamicBatcher, Ran
+from service.errors import DeadlineExceeded, InferenceFailed, NotReady, Overloaded
 
 SECONDS = 10
 
@@ -20,18 +24,23 @@ class Recorder:
     """Notes what the batcher tells; may be made to fail."""
 
     waits: list[float] = field(default_factory=list)
-    batches: list[tuple[int, float, str]] = field(default_factory=list)
+    drops: list[str] = field(default_factory=list)
+    batches: list[tuple[int, int, str]] = field(default_factory=list)
     failure: Exception | None = None
 
     def on_wait(self, seconds: float) -> None:
         """Note a wait."""
         self.waits.append(seconds)
 
-    def on_batch(self, size: int, fill_ratio: float, reason: str) -> None:
+    def on_drop(self, reason: str) -> None:
+        """Note a drop."""
+        self.drops.append(reason)
+
+    def on_batch(self, size: int, padded_size: int, reason: str) -> None:
         """Note a batch."""
         if self.failure:
             raise self.failure
-        self.batches.append((size, fill_ratio, reason))
+        self.batches.append((size, padded_size, reason))
 
 
 class Gate:
@@ -42,23 +51,48 @@ class Gate:
         self.open = threading.Event()
         self.seen: list[list[int]] = []
 
-    def __call__(self, items: list[int]) -> list[int]:
+    def __call__(self, items: list[int], _: int) -> list[int]:
         """Double every item."""
         self.seen.append(items)
         self.entered.release()
         assert self.open.wait(SECONDS)
-        return [2 * item for item in items]
+        return double(items, _)
 
 
-def started(
-    run_batch: Callable[[list[int]], Sequence[int]],
+def double(items: list[int], _: int) -> list[int]:
+    return [2 * item for item in items]
+
+
+def create(
+    run_batch: Callable[[list[Any], int], Sequence[Any]],
     recorder: Recorder | None = None,
-    max_batch: int = 4,
+    sizes: Sequence[int] = (1, 2, 4),
     max_queue: int = 100,
-) -> DynamicBatcher[int, int]:
-    batcher = DynamicBatcher(run_batch, max_batch=max_batch, max_queue=max_queue, observer=recorder or Recorder())
+    stuck_seconds: float = SECONDS,
+    probe: Callable[[], None] = lambda: None,
+) -> DynamicBatcher[Any, Any]:
+    return DynamicBatcher(
+        run_batch,
+        probe,
+        sizes=BatchSizes(sizes),
+        max_queue=max_queue,
+        stuck_seconds=stuck_seconds,
+        observer=recorder or Recorder(),
+    )
+
+
+def started(*arguments: Any, **named: Any) -> DynamicBatcher[Any, Any]:
+    batcher = create(*arguments, **named)
     batcher.start()
     return batcher
+
+
+def condition(batcher: DynamicBatcher[Any, Any]) -> str:
+    return batcher.condition  # a call: it changes by itself
+
+
+def results(outcomes: Sequence[Future[Ran[Any]]]) -> list[Any]:
+    return [outcome.result(SECONDS).result for outcome in outcomes]
 
 
 @settings(max_examples=30, deadline=None)
@@ -69,67 +103,148 @@ def started(
 )
 def test_every_item_gets_its_own_result(groups: list[list[int]], callers: int, max_batch: int) -> None:
     recorder = Recorder()
-    batcher = started(lambda items: [2 * item for item in items], recorder, max_batch, max_queue=1000)
-
-    def ask(group: list[int]) -> list[int]:
-        return [outcome.result(SECONDS) for outcome in batcher.submit(group)]
-
+    batcher = started(double, recorder, powers_of_two(max_batch), max_queue=1000)
     with ThreadPoolExecutor(callers) as pool:
-        answers = list(pool.map(ask, groups))
+        answers = list(pool.map(lambda group: results(batcher.submit(group)), groups))
     batcher.close(SECONDS)
     assert answers == [[2 * item for item in group] for group in groups]
     assert sum(size for size, _, _ in recorder.batches) == sum(map(len, groups)) == len(recorder.waits)
-    assert all(size <= max_batch and ratio == size / max_batch for size, ratio, _ in recorder.batches)
+    assert all(size <= padded <= max_batch for size, padded, _ in recorder.batches)
+    assert {padded for _, padded, _ in recorder.batches} <= set(powers_of_two(max_batch))
+
+
+class SlowModel:
+    """A `run_batch` that takes `seconds(padded)` by a clock of its own and notes what it saw, in order."""
+
+    def __init__(self, seconds: Callable[[int], float]) -> None:
+        self.seconds = seconds
+        self.seen: list[int] = []
+
+    def __call__(self, items: list[int], padded: int) -> list[int]:
+        """Sleep as long as the model takes, then answer with the items."""
+        assert len(items) <= padded
+        time.sleep(self.seconds(padded))
+        self.seen += items
+        return items
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    base=st.floats(0, 0.002),
+    per_item=st.floats(0, 0.0005),
+    cancelled=st.sets(st.integers(0, 59)),
+    late=st.sets(st.integers(0, 59)),
+    max_batch=st.sampled_from([1, 3, 8]),
+)
+def test_whatever_a_batch_takes_nothing_is_lost_doubled_crossed_or_out_of_order(
+    base: float, per_item: float, cancelled: set[int], late: set[int], max_batch: int
+) -> None:
+    model, recorder = SlowModel(lambda padded: base + per_item * padded), Recorder()
+    batcher = create(model, recorder, powers_of_two(max_batch))
+    batcher._thread.start()
+    outcomes: list[Future[Ran[int]]] = []
+    dropped = set()
+    for item in range(60):
+        deadline = time.perf_counter() - 1 if item in late else math.inf
+        outcomes += batcher.submit([item], deadline)
+        if item in cancelled and outcomes[-1].cancel():
+            dropped.add(item)
+    batcher.close(SECONDS)  # drains
+    for item, outcome in enumerate(outcomes):
+        if item in dropped:
+            assert outcome.cancelled()
+        elif item in late:
+            assert isinstance(outcome.exception(SECONDS), DeadlineExceeded)
+        else:
+            assert outcome.result(SECONDS).result == item
+    assert model.seen == [
+        item for item in range(60) if item not in dropped | late
+    ]  # once each, first come first served
+    # A cancelled item that the batch had already taken is not told as dropped; it is not run either.
+    assert len(recorder.drops) + sum(size for size, _, _ in recorder.batches) <= 60
 
 
 @settings(max_examples=30, deadline=None)
 @given(actions=st.lists(st.sampled_from(["keep", "cancel", "fail", "short"]), min_size=1, max_size=40))
 def test_every_item_has_exactly_one_outcome_whatever_happens(actions: list[str]) -> None:
-    def run_batch(items: list[str]) -> list[str]:
+    def run_batch(items: list[str], _: int) -> list[str]:
         if "fail" in items:
             raise ValueError("asked to")
         return items[1:] if "short" in items else items
 
-    batcher = DynamicBatcher[str, str](run_batch, max_batch=3, max_queue=100, observer=Recorder())
-    batcher.start()
-    outcomes: list[Future[str]] = []
+    batcher = started(run_batch, sizes=(1, 2, 3))
+    outcomes: list[Future[Ran[str]]] = []
     for action in actions:
         [outcome] = batcher.submit([action])
         outcomes.append(outcome)
         if action == "cancel":
             outcome.cancel()
     batcher.close(SECONDS)
-    assert all(outcome.done() for outcome in outcomes)
     for action, outcome in zip(actions, outcomes, strict=True):
-        if not outcome.cancelled() and outcome.exception() is None:
-            assert outcome.result() == action
+        if outcome.cancelled():
+            assert action == "cancel"
+        elif action in ("fail", "short"):
+            assert isinstance(outcome.exception(0), InferenceFailed)
+        else:
+            assert outcome.result(0).result == action  # a bad neighbour does it no harm
 
 
 def test_an_idle_batcher_starts_at_once_and_a_busy_one_collects() -> None:
     gate, recorder = Gate(), Recorder()
-    batcher = started(gate, recorder, max_batch=3)
+    batcher = started(gate, recorder, sizes=(1, 2, 3))
     batcher.submit([1])
     assert gate.entered.acquire(timeout=SECONDS)
     later = batcher.submit([2, 3, 4, 5])
     assert batcher.depth == 4
     gate.open.set()
-    assert [outcome.result(SECONDS) for outcome in later] == [4, 6, 8, 10]
+    assert results(later) == [4, 6, 8, 10]
     batcher.close(SECONDS)
     assert gate.seen == [[1], [2, 3, 4], [5]]
-    assert [reason for _, _, reason in recorder.batches][:2] == ["idle", "full"]
+    assert recorder.batches == [(1, 1, "idle"), (3, 3, "full"), (1, 1, "busy")]
+
+
+def test_a_result_comes_with_its_times_and_its_batch() -> None:
+    gate = Gate()
+    batcher = started(gate)
+    [first] = batcher.submit([1])
+    assert gate.entered.acquire(timeout=SECONDS)
+    [second, third] = batcher.submit([2, 3])
+    time.sleep(0.02)
+    gate.open.set()
+    assert first.result(SECONDS).queue_seconds < first.result(SECONDS).batch_seconds
+    assert second.result(SECONDS).queue_seconds > 0.02 > second.result(SECONDS).batch_seconds
+    assert (first.result().batch_size, third.result(SECONDS).batch_size) == (1, 2)
+    batcher.close(SECONDS)
 
 
 def test_what_nobody_waits_for_is_dropped() -> None:
-    gate = Gate()
-    batcher = started(gate)
+    gate, recorder = Gate(), Recorder()
+    batcher = started(gate, recorder)
     batcher.submit([1])
     assert gate.entered.acquire(timeout=SECONDS)
     dropped, kept = batcher.submit([2, 3])
     assert dropped.cancel()
     gate.open.set()
-    assert kept.result(SECONDS) == 6
+    assert results([kept]) == [6]
     batcher.close(SECONDS)
     assert gate.seen == [[1], [3]]
+    assert recorder.drops == ["cancelled"]
+
+
+def test_what_comes_too_late_is_dropped_when_the_batch_forms() -> None:
+    gate, recorder = Gate(), Recorder()
+    batcher = started(gate, recorder)
+    batcher.submit([1])
+    assert gate.entered.acquire(timeout=SECONDS)
+    [late] = batcher.submit([2], deadline=time.perf_counter() + 0.01)
+    [kept] = batcher.submit([3], deadline=time.perf_counter() + SECONDS)
+    time.sleep(0.02)
+    gate.open.set()
+    assert results([kept]) == [6]
+    assert isinstance(late.exception(SECONDS), DeadlineExceeded)
+    batcher.close(SECONDS)
+    assert gate.seen == [[1], [3]]
+    assert recorder.drops == ["deadline"]
 
 
 def test_a_full_queue_takes_all_of_a_group_or_nothing() -> None:
@@ -147,9 +262,9 @@ def test_a_full_queue_takes_all_of_a_group_or_nothing() -> None:
 
 def test_expected_wait_follows_the_queue_and_the_recent_batches() -> None:
     gate = Gate()
-    batcher = started(gate, max_batch=2)
+    batcher = started(gate, sizes=(1, 2))
     gate.open.set()
-    batcher.submit([1])[0].result(SECONDS)
+    results(batcher.submit([1]))
     gate.open.clear()
     batcher.submit([2])
     assert gate.entered.acquire(timeout=SECONDS)
@@ -167,11 +282,11 @@ def test_an_answer_of_the_wrong_length_fails_the_batch_and_not_the_next(
     answer: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     answers = [answer, [7]]
-    batcher = started(lambda _: answers.pop(0))
+    batcher = started(lambda *_: answers.pop(0))
     [outcome] = batcher.submit([1])
     assert isinstance(outcome.exception(SECONDS), InferenceFailed)
     assert "this is a bug" in caplog.text
-    assert batcher.submit([1])[0].result(SECONDS) == 7
+    assert results(batcher.submit([1])) == [7]
     batcher.close(SECONDS)
 
 
@@ -183,14 +298,14 @@ def test_close_finishes_what_waits() -> None:
     rest = batcher.submit([2, 3])
     closing = threading.Thread(target=batcher.close, args=(SECONDS,))
     closing.start()
-    while batcher.alive:
+    while condition(batcher) != "closed":
         pass
-    with pytest.raises(NotReady):
+    with pytest.raises(NotReady, match="stopping"):
         batcher.submit([4])
     gate.open.set()
     closing.join(SECONDS)
-    assert [outcome.result(0) for outcome in first + rest] == [2, 4, 6]
-    assert recorder.batches[-1][2] == "drain"
+    assert results(first + rest) == [2, 4, 6]
+    assert recorder.batches[-1] == (2, 2, "drain")
 
 
 def test_close_gives_up_on_a_batch_that_hangs() -> None:
@@ -204,19 +319,68 @@ def test_close_gives_up_on_a_batch_that_hangs() -> None:
 
 
 def test_close_before_start_does_nothing() -> None:
-    batcher = DynamicBatcher[int, int](lambda items: items, max_batch=1, max_queue=1, observer=Recorder())
+    batcher = create(double)
+    assert condition(batcher) == "dead"
     batcher.close(SECONDS)
-    assert not batcher.alive
+    assert condition(batcher) == "closed"
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_thread_that_dies_fails_everybody_and_is_not_alive() -> None:
+def test_a_batch_that_does_not_come_back_is_given_up_and_the_batcher_recovers_when_it_does() -> None:
+    gate, recorder = Gate(), Recorder()
+    batcher = started(gate, recorder, stuck_seconds=0.05)
+    outcomes = batcher.submit([1, 2, 3, 4, 5])
+    assert all(isinstance(outcome.exception(SECONDS), NotReady) for outcome in outcomes)
+    assert condition(batcher) == "stuck"
+    with pytest.raises(NotReady, match="does not come back"):
+        batcher.submit([6])
+    gate.open.set()
+    while condition(batcher) != "working":
+        time.sleep(0.001)
+    assert results(batcher.submit([7])) == [14]
+    batcher.close(SECONDS)
+    assert gate.seen == [[1, 2, 3, 4], [7]]
+
+
+def test_a_model_that_always_fails_is_told_so_and_probed_until_it_works(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    broken = threading.Event()
+    broken.set()
+    probes = []
+
+    def run_batch(items: list[int], _: int) -> list[int]:
+        if broken.is_set():
+            raise ValueError("out of memory")
+        return items
+
+    def probe() -> None:
+        probes.append(time.perf_counter())
+        run_batch([0], 1)
+
+    batcher = started(run_batch, probe=probe)
+    for _ in range(3):
+        assert condition(batcher) == "working"
+        [outcome] = batcher.submit([1])
+        assert isinstance(outcome.exception(SECONDS), InferenceFailed)
+    while condition(batcher) != "failing":
+        time.sleep(0.001)
+    while not probes:
+        time.sleep(0.01)
+    assert "the model still fails: out of memory" in caplog.text
+    broken.clear()
+    while condition(batcher) != "working":
+        time.sleep(0.01)
+    assert "the model works again" in caplog.text
+    assert results(batcher.submit([1])) == [1]
+    batcher.close(SECONDS)
+
+
+def test_a_thread_that_dies_fails_everybody_and_is_dead(caplog: pytest.LogCaptureFixture) -> None:
     recorder = Recorder(failure=RuntimeError("a bug in the observer"))
-    batcher = DynamicBatcher[int, int](lambda items: items, max_batch=2, max_queue=9, observer=recorder)
-    batcher.start()
+    batcher = started(double, recorder)
     outcomes = batcher.submit([1, 2, 3])
     assert all(isinstance(outcome.exception(SECONDS), NotReady) for outcome in outcomes)
-    assert not batcher.alive
-    with pytest.raises(NotReady):
+    assert condition(batcher) == "dead"
+    with pytest.raises(NotReady, match="has died"):
         batcher.submit([4])
+    assert "a bug in the observer" in caplog.text
     batcher.close(SECONDS)

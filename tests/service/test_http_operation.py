@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from service.app import create_app
-from service.metrics import STAGES
+from service.request_record import STAGES
 from service.schemas import KeypointsAnswer
 from service.settings import Settings
 from tests.fakes import FakeEngine, draw_discs, encode
@@ -57,8 +57,8 @@ def test_metrics_say_what_has_happened(start_server: StartServer) -> None:
         'focalpoint_batch_release_total{reason="idle"}': 2,
         "focalpoint_batch_size_sum": 2,
         "focalpoint_batch_size_count": 2,
-        'focalpoint_batch_fill_ratio_bucket{le="0.3"}': 2,
-        "focalpoint_batch_fill_ratio_sum": 0.5,
+        "focalpoint_batch_fill_ratio_sum": 2,
+        "focalpoint_in_flight_images": 0,
         "focalpoint_queue_depth": 0,
         "focalpoint_queue_wait_seconds_count": 2,
         'focalpoint_keypoint_score_count{model="discs"}': 6,
@@ -69,8 +69,8 @@ def test_metrics_say_what_has_happened(start_server: StartServer) -> None:
         'focalpoint_provider_info{provider="cpu"}': 1,
     }
     assert {name: float(samples.get(name, -1)) for name in expected} == expected
-    calls = {stage: float(samples[f'focalpoint_stage_seconds_count{{stage="{stage}"}}']) for stage in STAGES}
-    assert calls == dict(zip(STAGES, (2, 1, 2, 2, 2, 2, 1), strict=True))
+    requests = {stage: float(samples[f'focalpoint_stage_seconds_count{{stage="{stage}"}}']) for stage in STAGES}
+    assert requests == dict(zip(STAGES, (2, 1, 1, 1, 1, 1, 1), strict=True))
 
 
 def test_two_applications_share_nothing(start_server: StartServer) -> None:
@@ -84,13 +84,15 @@ def test_the_interface_is_documented(server: RunningServer) -> None:
     assert "swagger" in server.client.get("/docs").text
     document = server.client.get("/openapi.json").json()
     assert set(document["paths"]) == {
-        "/v1/keypoints", "/v1/models", "/v1/models/{name}", "/livez", "/readyz", "/metrics",
+        "/v1/keypoints", "/v1/keypoints:batch", "/v1/models", "/v1/models/{name}", "/livez", "/readyz", "/metrics",
     }  # fmt: skip
     keypoints = document["paths"]["/v1/keypoints"]["post"]
     assert set(keypoints["requestBody"]["content"]) == {
         "image/*", "application/octet-stream", "multipart/form-data", "application/json",
     }  # fmt: skip
-    assert set(keypoints["responses"]) == {"200", "400", "413", "415", "422", "429", "500", "503", "504"}
+    assert set(keypoints["responses"]) == {
+        "200", "400", "401", "408", "413", "415", "422", "429", "500", "503", "504",
+    }  # fmt: skip
     refused = keypoints["responses"]["422"]["content"]
     assert set(refused) == {"application/problem+json"}
     slugs = refused["application/problem+json"]["schema"]["properties"]["type"]["enum"]

@@ -27,7 +27,9 @@ SECONDS = 20
 def check_problem(answer: httpx.Response, slug: str, *words: str) -> None:
     assert answer.headers["content-type"] == PROBLEM_MEDIA_TYPE
     problem = answer.json()
-    assert set(problem) == {"type", "title", "status", "detail"}
+    assert set(problem) == {"type", "title", "status", "detail"} | (
+        {"retry_after_ms"} if slug == "overloaded" else set()
+    )
     assert problem["type"] == slug
     assert problem["title"] == PROBLEMS[slug].title
     assert problem["status"] == answer.status_code == PROBLEMS[slug].status
@@ -148,9 +150,15 @@ def post(running: RunningServer, boxes: str = "35,25,71,71") -> httpx.Response:
     return running.client.post("/v1/keypoints", content=PICTURE, params={"boxes": boxes}, headers=PNG)
 
 
-@pytest.mark.parametrize("limits", [{"max_in_flight": 1}, {"max_queue": 1, "max_boxes": 1, "max_batch": 1}])
+@pytest.mark.parametrize(
+    ("reason", "limits"),
+    [
+        ("overloaded_requests", {"max_in_flight": 1, "max_images": 1}),
+        ("overloaded_crops", {"max_queue": 1, "max_boxes": 1, "max_batch": 1}),
+    ],
+)
 def test_overload_is_refused_at_once_and_says_when_to_come_back(
-    start_server: StartServer, limits: dict[str, int]
+    start_server: StartServer, reason: str, limits: dict[str, int]
 ) -> None:
     hold = Hold()
     running = start_server(FakeEngine(hold), **limits)
@@ -166,8 +174,9 @@ def test_overload_is_refused_at_once_and_says_when_to_come_back(
         assert [request.result().status_code for request in accepted] == [200] * len(accepted)
     check_problem(refused, "overloaded", "may")
     assert int(refused.headers["retry-after"]) >= 1
+    assert refused.json()["retry_after_ms"] >= 1
     assert post(running).status_code == 200
-    assert 'focalpoint_rejected_total{reason="overloaded"} 1.0' in running.metrics()
+    assert f'focalpoint_rejected_total{{reason="{reason}"}} 1.0' in running.metrics()
 
 
 def test_a_deadline_ends_the_wait_and_drops_the_work(start_server: StartServer) -> None:
@@ -211,17 +220,17 @@ def test_points_that_are_no_numbers_are_a_failure(start_server: StartServer) -> 
         return answer_of(crops_NHW3)._replace(points_in_crop_NK2=np.full((1, 3, 2), np.nan, np.float32))
 
     engine.run = no_numbers  # type: ignore[method-assign]
-    check_problem(post(running), "internal")
+    check_problem(post(running), "internal", "not finite")
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_dead_worker_answers_503_and_is_not_ready_but_alive(start_server: StartServer) -> None:
+def test_a_dead_worker_answers_503_and_is_neither_ready_nor_alive(start_server: StartServer) -> None:
     running = start_server(FakeEngine(raising(KeyboardInterrupt())))
     assert running.client.get("/readyz").text == "ready"
     check_problem(post(running), "not-ready", "died")
     check_problem(running.client.get("/readyz"), "not-ready", "died")
     check_problem(post(running), "not-ready")
-    assert running.client.get("/livez").status_code == 200
+    check_problem(running.client.get("/livez"), "not-ready", "died")
 
 
 def test_a_bug_is_a_500_without_a_word_of_it(start_server: StartServer) -> None:
@@ -236,4 +245,5 @@ def test_a_bug_is_a_500_without_a_word_of_it(start_server: StartServer) -> None:
 
 def test_each_problem_of_the_table_is_reached_above() -> None:
     elsewhere = {"not-found", "method-not-allowed", "overloaded", "deadline-exceeded", "internal", "not-ready"}
+    elsewhere |= {"unauthorized", "request-timeout"}  # in test_http_gate.py
     assert {slug for slug, _, _ in REFUSED} | elsewhere == set(PROBLEMS)

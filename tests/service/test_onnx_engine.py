@@ -16,7 +16,9 @@ from tests.fakes import CROP_HEIGHT, CROP_WIDTH, FakeEngine, fake_manifest, writ
 
 def test_the_onnx_engine_agrees_with_its_numpy_twin(bundle: Path) -> None:
     engine, twin = OnnxEngine(bundle, "cpu", 1), FakeEngine()
-    engine.warm_up(max_batch=8)
+    seconds = engine.warm_up((1, 2, 8))
+    assert seconds.keys() == {1, 2, 8}
+    assert min(seconds.values()) > 0
     assert engine.manifest.name == "discs"
     random = np.random.default_rng(0)
     for size in (1, 2, 7):

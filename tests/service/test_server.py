@@ -1,58 +1,37 @@
 """The process: it serves a bundle, drains on SIGTERM and exits with 0; what stops it from starting is one sentence."""
 
 import os
-import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.fakes import draw_discs, encode
+from tests.server_process import COMMAND, serving
 
 SECONDS = 60
-COMMAND = [sys.executable, "-m", "service", "serve"]
 PNG = {"Content-Type": "image/png"}
-
-
-@contextmanager
-def serving(bundle: Path, *flags: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A server process and its address; killed at the end if it still runs."""
-    process = subprocess.Popen(
-        [*COMMAND, str(bundle), "--port", "0", *flags],
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **environment},
-    )
-    assert process.stderr is not None
-    try:
-        for line in process.stderr:
-            if found := re.search(r"running on (http://\S+)", line):
-                yield process, found[1]
-                break
-        else:
-            pytest.fail("the server did not start")
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_sigterm_finishes_what_is_in_flight_and_exits_with_0(bundle: Path) -> None:
     with (
-        serving(bundle, "--drain-delay-ms", "600") as (process, url),
-        httpx.Client(base_url=url, trust_env=False) as client,
+        serving(bundle, "--drain-delay-ms", "600") as server,
+        server.client() as client,
     ):
+        process, url = server.process, server.url
         assert client.get("/readyz").status_code == 200
         process.send_signal(signal.SIGTERM)
-        while client.get("/readyz").status_code == 200:
+        while (answer := client.get("/readyz")).status_code == 200:
             time.sleep(0.01)
+        assert answer.headers["connection"] == "close"  # clients are to go elsewhere for the next one
         # Not ready, and still serving: a balancer that has not looked yet loses nothing.
         answers: list[int] = []
         body_goes_on = threading.Event()
@@ -107,3 +86,76 @@ def test_a_port_in_use_is_one_sentence(bundle: Path) -> None:
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1].startswith(f"focalpoint: the server could not start on 127.0.0.1:{port}")
     assert "Traceback" not in ended.stderr
+
+
+def test_an_engine_that_dies_ends_the_process_with_3(tmp_path: Path) -> None:
+    script = tmp_path / "dying.py"
+    script.write_text(
+        """
+import sys
+from service.errors import EngineDied
+from service.server import serve
+from service.settings import Settings
+from tests.fakes import FakeEngine
+
+def die(crops):
+    raise SystemExit("the driver is gone")
+
+try:
+    serve(Settings(port=int(sys.argv[1])), FakeEngine(before_run=die))
+except EngineDied as error:
+    sys.exit(error.exit_code)
+""",
+        encoding="utf-8",
+    )
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    repository = Path(__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(port)],
+        env={**os.environ, "PYTHONPATH": str(repository)},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+            while True:
+                try:
+                    client.get("/livez")
+                    break
+                except httpx.ConnectError:
+                    time.sleep(0.05)
+            answer = client.post("/v1/keypoints", content=encode(draw_discs()), headers=PNG)
+        assert (answer.status_code, answer.json()["detail"]) == (503, "the model has died")
+        assert process.wait(SECONDS) == 3
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_metrics_and_probes_have_a_port_of_their_own_when_asked(bundle: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        admin_port = listener.getsockname()[1]
+    with serving(bundle, "--admin-port", str(admin_port)) as server, server.client() as client:
+        assert client.get("/readyz").status_code == 200
+        assert client.get("/metrics").status_code == 404
+        with httpx.Client(base_url=f"http://127.0.0.1:{admin_port}", trust_env=False) as admin:
+            assert "focalpoint_model_info" in admin.get("/metrics").text
+            assert admin.get("/readyz").status_code == admin.get("/livez").status_code == 200
+            assert admin.post("/v1/keypoints").status_code == 404
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(SECONDS) == 0
+
+
+def test_tls_is_passed_through(bundle: Path, tmp_path: Path) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    flags = ["--tls-certificate", str(certificate), "--tls-key", str(key)]
+    with serving(bundle, *flags) as server:
+        assert server.url.startswith("https://")
+        with server.client(verify=ssl.create_default_context(cafile=str(certificate))) as client:
+            answer = client.post("/v1/keypoints", content=encode(draw_discs()), headers=PNG)
+        assert answer.status_code == 200

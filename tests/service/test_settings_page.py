@@ -12,7 +12,12 @@ from annotated_types import Ge, Le
 from service.settings import Settings, flag_of, variable_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
-HEADER = "| flag | variable | default | values | meaning |\n|---|---|---|---|---|\n"
+HEADER = "| flag | variable | unit | default | values | meaning | how to choose |\n|---|---|---|---|---|---|---|\n"
+UNITS = {
+    "_per_second": "per second", "_ms": "milliseconds", "bytes": "bytes", "pixels": "pixels", "threads": "threads",
+    "batch": "crops", "queue": "crops", "in_memory": "pixels", "flight": "images", "images": "images", "boxes": "boxes",
+    "connections": "connections",
+}  # fmt: skip
 
 
 def table() -> str:
@@ -20,8 +25,12 @@ def table() -> str:
     rows = []
     for name, field in Settings.model_fields.items():
         flag = "first argument" if name == "model" else f"`{flag_of(name)}`"
-        cells = [flag, f"`{variable_of(name)}`", f"`{field.default}`", values_of(name), str(field.description)]
-        rows.append(f"| {' | '.join(cells)} |\n")
+        extra = field.json_schema_extra
+        assert isinstance(extra, dict)
+        default = "none" if field.default is None else f"`{field.default}`"
+        unit = next((unit for end, unit in UNITS.items() if name.endswith(end)), "")
+        cells = [flag, f"`{variable_of(name)}`", unit, default, values_of(name), field.description, extra["choose"]]
+        rows.append(f"| {' | '.join(map(str, cells))} |\n")
     return HEADER + "".join(rows)
 
 
@@ -30,11 +39,15 @@ def values_of(name: str) -> str:
     field = Settings.model_fields[name]
     if get_origin(field.annotation) is Literal:
         return ", ".join(f"`{word}`" for word in get_args(field.annotation))
+    if field.annotation is bool:
+        return "`true`, `false`"
     least = [str(limit.ge) for limit in field.metadata if isinstance(limit, Ge)]
     greatest = [str(limit.le) for limit in field.metadata if isinstance(limit, Le)]
     if least and greatest:
         return f"{least[0]} to {greatest[0]}"
-    return f"{least[0]} or more" if least else "text"
+    if least:
+        return f"{least[0]} or more"
+    return "path" if "Path" in str(field.annotation) else "text"
 
 
 def write() -> None:

@@ -1,0 +1,67 @@
+"""The gate: who may ask, and whether there is room, decided by the headers alone, before any of the body is read.
+
+Plain ASGI: under overload most requests end here, so that this has to cost next to nothing.
+"""
+
+from collections.abc import Callable
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.admission import Admission
+from service.api_keys import KeyRing
+from service.errors import RequestError
+from service.metrics import Metrics
+from service.problem_details import error_response
+from service.request_record import deadline_seconds
+
+KEYPOINTS_PATH = "/v1/keypoints"
+BATCH_PATH = "/v1/keypoints:batch"
+_OPEN_PATHS = frozenset({"/livez", "/readyz"})
+
+
+class Gate:
+    """Answers 401 or 429 in place of the application.
+
+    Args:
+        app: the application behind it.
+        admission: asked for requests that bring images.
+        longest_seconds: the server's own deadline.
+        keys: asked for everything but the probes; None lets everybody in.
+        metrics: counts the rejections.
+    """
+
+    def __init__(
+        self, app: ASGIApp, admission: Admission, longest_seconds: float, keys: KeyRing | None, metrics: Metrics
+    ) -> None:
+        self._app = app
+        self._admission = admission
+        self._longest_seconds = longest_seconds
+        self._keys = keys
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection event stream."""
+        if scope["type"] == "http":
+            try:
+                self._check(scope)
+            except RequestError as error:
+                scope["state"]["record"].problem = error.reason
+                self._metrics.rejected(error.reason)
+                await error_response(error)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _check(self, scope: Scope) -> None:
+        path, headers = scope["path"], Headers(scope=scope)
+        take: Callable[[int], None] = _no_limit
+        if self._keys is not None and path not in _OPEN_PATHS:
+            take = self._keys.identify(headers.get("authorization", "")).take
+        scope["state"]["take"] = take
+        if path in (KEYPOINTS_PATH, BATCH_PATH) and scope["method"] == "POST":
+            self._admission.check(deadline_seconds(headers, self._longest_seconds))
+            take(1)
+
+
+def _no_limit(_: int) -> None:
+    pass

@@ -1,0 +1,70 @@
+"""What the OpenAPI document says of request bodies, which the framework cannot know: the service reads them itself."""
+
+from typing import Any, Final
+
+from service.schemas import KeypointsBatchRequest, KeypointsRequest
+
+_DEADLINE: Final = {
+    "name": "X-Deadline-Ms",
+    "in": "header",
+    "description": "milliseconds from the request's arrival after which its answer is of no use any more",
+    "schema": {"type": "integer", "minimum": 1},
+}
+_REQUEST_ID: Final = {
+    "name": "X-Request-ID",
+    "in": "header",
+    "description": "an id for the log and the answer; without it the server makes one",
+    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:+/=-]{1,128}$"},
+}
+_BOXES_IN_QUERY: Final = {
+    "name": "boxes",
+    "in": "query",
+    "description": "for a raw image body: `x,y,width,height;x,y,width,height` in pixels of the picture as displayed",
+    "schema": {"type": "string"},
+    "example": "96,40,128,160",
+}
+_FILE: Final = {"type": "string", "format": "binary"}
+_FORM: Final = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": _FILE,
+        "boxes": {"type": "string", "description": "JSON: [[x, y, width, height], ...]"},
+    },
+}
+_BATCH_FORM: Final = {
+    "type": "object",
+    "required": ["file"],
+    "properties": {
+        "file": {"type": "array", "items": _FILE},
+        "boxes": {"type": "string", "description": "JSON: for each file [[x, y, width, height], ...] or null"},
+    },
+}
+KEYPOINTS_REQUEST: Final[dict[str, Any]] = {
+    "parameters": [_BOXES_IN_QUERY, _DEADLINE, _REQUEST_ID],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "image/*": {"schema": _FILE},
+            "application/octet-stream": {"schema": _FILE},
+            "multipart/form-data": {"schema": _FORM},
+            "application/json": {"schema": KeypointsRequest.model_json_schema()},
+        },
+    },
+}
+BATCH_REQUEST: Final[dict[str, Any]] = {
+    "parameters": [_DEADLINE, _REQUEST_ID],
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {"schema": _BATCH_FORM},
+            "application/json": {
+                "schema": KeypointsBatchRequest.model_json_schema(ref_template="#/components/schemas/{model}")
+            },
+        },
+    },
+}
+_ALWAYS: Final = ("bad-request", "unauthorized", "request-timeout", "too-large", "unsupported-media-type")
+_LATER: Final = ("overloaded", "internal", "not-ready", "deadline-exceeded")
+KEYPOINTS_PROBLEMS: Final = (*_ALWAYS, "unprocessable-image", "invalid-parameter", *_LATER)
+BATCH_PROBLEMS: Final = (*_ALWAYS, "invalid-parameter", *_LATER)

@@ -1,0 +1,51 @@
+"""Whether the process is alive, and whether requests should come to it: two questions with two answers."""
+
+from collections.abc import Callable
+
+from service.dynamic_batching import BatcherCondition
+from service.errors import NotReady
+
+_DESCRIPTIONS: dict[BatcherCondition, str] = {
+    "failing": "the model fails on every batch",
+    "stuck": "the model does not come back from a batch",
+    "dead": "the model has died",
+    "closed": "the server is stopping",
+}
+
+
+class Readiness:
+    """What the probes answer.
+
+    Args:
+        condition: the batcher's.
+    """
+
+    def __init__(self, condition: Callable[[], BatcherCondition]) -> None:
+        self._condition = condition
+        self.stopping = False
+
+    def check_ready(self) -> None:
+        """Requests should come here.
+
+        Raises:
+            NotReady: the server has been told to stop, or the model does not answer.
+        """
+        if self.stopping:
+            raise NotReady("the server is stopping")
+        condition = self._condition()
+        if condition != "working":
+            raise NotReady(_DESCRIPTIONS[condition])
+
+    def check_alive(self) -> None:
+        """The process can still do its work, or get there again without being started anew.
+
+        Raises:
+            NotReady: only a restart helps.
+        """
+        condition = self._condition()
+        if condition in ("stuck", "dead"):
+            raise NotReady(_DESCRIPTIONS[condition])
+
+    def has_died(self) -> bool:
+        """Whether nothing but a new process can serve again."""
+        return self._condition() == "dead"

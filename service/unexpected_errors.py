@@ -1,0 +1,41 @@
+"""The boundary for bugs: an exception that nobody meant is logged with its traceback, and answered without it."""
+
+import logging
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.metrics import Metrics
+from service.problem_details import problem_response
+
+_logger = logging.getLogger(__name__)
+
+
+class UnexpectedErrors:
+    """Plain ASGI. The framework's own handler raises the exception again, which closes the connection on the client."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection event stream."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        answering = False
+
+        async def noted(message: Message) -> None:
+            nonlocal answering
+            answering = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noted)
+        except Exception:
+            record = scope["state"]["record"]
+            _logger.exception("a request failed", extra={"request_id": record.request_id})
+            record.problem = "internal"
+            self._metrics.rejected("internal")
+            if answering:
+                raise  # half an answer is out: the connection has to be closed
+            await problem_response("internal", "an unexpected error; the server's log says which")(scope, receive, send)
