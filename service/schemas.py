@@ -1,13 +1,16 @@
 """The public JSON: what an answer looks like, for the documentation and for the encoder."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
 import orjson
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from service.contract.bundle_manifest import Accuracy, BundleManifest, Licence
+from service.errors import RequestError
 from service.pipeline import Estimate, Instance
+from service.problem_details import problem_members
 
 _PIXEL_DECIMALS = 3
 _SCORE_DECIMALS = 4
@@ -57,10 +60,35 @@ class KeypointsAnswer(BaseModel):
 class KeypointsRequest(BaseModel):
     """The JSON form of a request."""
 
+    model_config = ConfigDict(extra="forbid")
+
     image: str = Field(description="the file in base64", json_schema_extra={"contentEncoding": "base64"})
     boxes: list[tuple[float, float, float, float]] = Field(
         default=[], description="x, y, width, height in pixels; none: the whole picture shows one object"
     )
+
+
+class ProblemAnswer(BaseModel):
+    """What is wrong with one picture, as in RFC 9457; the other pictures have their answers all the same."""
+
+    type: str
+    title: str
+    status: Annotated[int, Field(ge=400, le=599)]
+    detail: str = Field(description="what was expected and what was found")
+
+
+class KeypointsBatchRequest(BaseModel):
+    """The JSON form of a request with several pictures."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    images: Annotated[list[KeypointsRequest], Field(min_length=1)]
+
+
+class KeypointsBatchAnswer(BaseModel):
+    """The answer of `POST /v1/keypoints:batch`."""
+
+    results: list[KeypointsAnswer | ProblemAnswer] = Field(description="one for each picture, in their order")
 
 
 class ModelDescription(BaseModel):
@@ -120,6 +148,17 @@ def encode_keypoints_answer(manifest: BundleManifest, estimate: Estimate) -> byt
         "instances": [_instance(instance, names) for instance in estimate.instances],
     }
     return orjson.dumps(answer)
+
+
+def encode_batch_answer(manifest: BundleManifest, outcomes: Sequence[Estimate | RequestError]) -> bytes:
+    """The JSON of a `KeypointsBatchAnswer`: for each outcome the answer or the problem that it would be on its own."""
+    return b'{"results":[' + b",".join(_encode_outcome(manifest, outcome) for outcome in outcomes) + b"]}"
+
+
+def _encode_outcome(manifest: BundleManifest, outcome: Estimate | RequestError) -> bytes:
+    if isinstance(outcome, RequestError):
+        return orjson.dumps(problem_members(outcome.slug, str(outcome), outcome.members))
+    return encode_keypoints_answer(manifest, outcome)
 
 
 def _instance(instance: Instance, names: tuple[str, ...]) -> dict[str, object]:
