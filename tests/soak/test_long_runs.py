@@ -16,23 +16,27 @@ from tests.soak.conftest import at_length
 
 
 def test_memory_stays_flat(discs: Path) -> None:
-    requests = at_length(4_000, 100_000)
+    rounds, per_round = at_length(10, 200), at_length(400, 2_000)
     with serving(discs) as server:
         messages = [
             keypoints_message(server.url, encode(draw_discs(width=width), suffix), query)
             for width, suffix in ((160, ".png"), (320, ".jpg"), (640, ".webp"))
             for query in ("", "?boxes=35,25,71,71", "?boxes=35,25,71,71;10,10,100,100;0,0,50,50")
         ]
-        asyncio.run(closed_loop(server.url, messages, 8, 600, max_requests=requests // 4))  # warm
-        asked, resident = [0], [server.resident_bytes()]
-        for _ in range(10):
-            load = asyncio.run(closed_loop(server.url, messages, 8, 600, max_requests=requests // 10))
+        asyncio.run(closed_loop(server.url, messages, 8, 600, max_requests=at_length(1_000, 25_000)))  # warm
+        resident = []
+        for _ in range(rounds):
+            load = asyncio.run(closed_loop(server.url, messages, 8, 600, max_requests=per_round))
             assert set(load.statuses()) == {200}
-            asked.append(asked[-1] + requests // 10)
             resident.append(server.resident_bytes())
-    per_thousand = 1000 * np.polyfit(asked, resident, 1)[0]
-    print(f"\n{asked[-1]} requests, resident {[size >> 10 for size in resident]} KiB, {per_thousand:.0f} B/1000")  # noqa: T201
-    # In the short run, chance is larger than what is looked for: pages come and go by the megabyte.
+    asked = per_round * np.arange(rounds)
+    (slope, _), covariance = np.polyfit(asked, resident, 1, cov=True)
+    per_thousand, uncertain = 1000 * slope, 1000 * np.sqrt(covariance[0, 0])
+    print(  # noqa: T201
+        f"\n{rounds * per_round} requests: {resident[0] >> 10} KiB resident at first, {resident[-1] >> 10} at last, "
+        f"{min(resident) >> 10} to {max(resident) >> 10}; {per_thousand:.0f} +- {uncertain:.0f} bytes per 1000 requests"
+    )
+    # Pages come and go by half a megabyte: only many rounds tell less than a kilobyte per thousand from chance.
     assert per_thousand < at_length(500_000, 1_000)
 
 
