@@ -128,9 +128,11 @@ class KeypointPipeline:
             RequestError: the picture or a box cannot be used, there is no room, or the model failed.
         """
         limits = self._limits
-        header = check_header(image_bytes, limits.max_pixels)
+        header = check_header(image_bytes, limits.max_pixels, limits.allow_tiff)
         async with self._pixels.hold(header.width * header.height):
-            image = await self._in_pool("decode_image", record, lambda: decode_image(image_bytes, limits.max_pixels))
+            image = await self._in_pool(
+                "decode_image", record, lambda: decode_image(image_bytes, limits.max_pixels, limits.allow_tiff)
+            )
             height, width = image.shape[:2]
             check_boxes(boxes, width, height)
             if boxes:

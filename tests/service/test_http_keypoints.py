@@ -147,3 +147,12 @@ def test_crops_of_different_requests_share_batches(start_server: StartServer) ->
         assert all(len(other.result()["instances"]) == 2 for other in others)
         assert len(first.result()["instances"]) == 1
     assert engine.batch_sizes == [1, 16]
+
+
+def test_tiff_is_taken_where_the_switch_says_so(server: RunningServer, start_server: StartServer) -> None:
+    picture = {"content": encode(draw_discs(), ".tiff"), "headers": {"Content-Type": "image/tiff"}}
+    refused = server.client.post("/v1/keypoints", **picture)  # type: ignore[arg-type]
+    assert (refused.status_code, refused.json()["type"]) == (415, "unsupported-media-type")
+    taken = start_server(allow_tiff=True).client.post("/v1/keypoints", **picture)  # type: ignore[arg-type]
+    assert taken.status_code == 200
+    assert np.abs(points_of(taken.json()["instances"][0]) - CENTRES).max() < 0.5
