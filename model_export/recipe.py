@@ -5,8 +5,18 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
+from model_export.data.readers import READERS
 from model_export.errors import RecipeError
 from service.contract.bundle_manifest import Keypoints, Licence, describe_problems
 from service.contract.keypoint_codec import HeatmapDecoding, KeypointCodec
@@ -22,17 +32,28 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class CsvData(_Section):
-    """Annotation files `image, x0, y0, x1, y1, ...` (see `data/keypoint_csv.py`).
+def _known_format(name: str) -> str:
+    if name not in READERS:
+        raise ValueError(f"expected one of {', '.join(READERS)}, synthetic")
+    return name
 
-    A relative `root` lies below the folder that the environment variable FOCALPOINT_DATA names; `train` and
-    `validation` lie below `root`.
+
+class AnnotatedData(_Section):
+    """Annotation files in one of the formats of `data/readers.py`, and their pictures.
+
+    A relative `root` lies below the folder that the environment variable FOCALPOINT_DATA names; everything else lies
+    below `root`. Without `train_images` or `validation_images` the pictures' names are relative to the folder of that
+    annotation file (to the folder itself, where a format's annotations are a folder). With `skip_bad` a faulty object
+    or picture is skipped and counted; without it, it is an error.
     """
 
-    format: Literal["csv"]
+    format: Annotated[str, AfterValidator(_known_format)]
     root: str
     train: str
     validation: str
+    train_images: str | None = None
+    validation_images: str | None = None
+    skip_bad: bool = False
 
     def folder(self) -> Path:
         """The folder that holds the annotation files.
@@ -52,6 +73,17 @@ class CsvData(_Section):
             raise RecipeError(f"data.root: there is no folder {folder}")
         return folder
 
+    def images_folder(self, annotations: str, images: str | None) -> Path:
+        """The folder that the pictures' names in `annotations` are relative to, `images` being the key given for it.
+
+        Raises:
+            RecipeError: as `folder`.
+        """
+        if images is not None:
+            return self.folder() / images
+        path = self.folder() / annotations
+        return path if path.is_dir() else path.parent
+
 
 class SyntheticData(_Section):
     """Drawn faces with exact truth (see `data/synthetic.py`)."""
@@ -59,6 +91,11 @@ class SyntheticData(_Section):
     format: Literal["synthetic"]
     train_count: Count
     validation_count: Count
+
+
+def _kind_of_data(values: Any) -> str:
+    data_format = values.get("format") if isinstance(values, dict) else getattr(values, "format", None)
+    return "synthetic" if data_format == "synthetic" else "annotated"
 
 
 class Input(_Section):
@@ -184,7 +221,10 @@ class Recipe(_Section):
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
     seed: Annotated[int, Field(ge=0)]
-    data: Annotated[CsvData | SyntheticData, Field(discriminator="format")]
+    data: Annotated[
+        Annotated[AnnotatedData, Tag("annotated")] | Annotated[SyntheticData, Tag("synthetic")],
+        Discriminator(_kind_of_data),
+    ]
     input: Input
     keypoints: Keypoints
     network: Network
@@ -231,7 +271,7 @@ def parse_recipe(values: dict[str, Any], origin: str) -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        raise RecipeError(f"{origin}: {describe_problems(error, union_tags=('csv', 'synthetic'))}") from error
+        raise RecipeError(f"{origin}: {describe_problems(error, union_tags=('annotated', 'synthetic'))}") from error
 
 
 def load_recipe(path: Path) -> Recipe:

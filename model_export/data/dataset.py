@@ -108,22 +108,23 @@ class EpochOrder(Sampler[EpochAndIndex]):
         return iter([(self.epoch, int(index)) for index in order])
 
 
-def check_points_inside(samples: Sequence[KeypointSample], margin_share: float = 0.5) -> None:
-    """Refuse a label that lies further outside its picture than a slip of the annotator explains.
+def picture_fault(sample: KeypointSample, margin_share: float = 0.5) -> DataError | None:
+    """What is wrong with a sample whose picture cannot be read, or shows too little for its labels.
 
     Args:
-        samples: their pictures are opened one by one.
-        margin_share: how far outside a visible keypoint may lie, as a share of the picture's larger side.
-
-    Raises:
-        DataError: naming the sample, the keypoint and the picture's size.
+        sample: its picture is opened.
+        margin_share: how far outside a visible keypoint may lie, as a share of the picture's larger side: further than
+            half of it is no slip of an annotator.
     """
-    for sample in samples:
+    try:
         height, width = sample.read_image().shape[:2]
-        margin = margin_share * max(width, height)
-        outside = (sample.points_in_image < -margin) | (sample.points_in_image > np.array([width, height]) + margin)
-        for keypoint in np.flatnonzero(outside.any(axis=1) & sample.visible):
-            x, y = sample.points_in_image[keypoint]
-            raise DataError(
-                f"{sample.origin}: keypoint {keypoint} lies at ({x:g}, {y:g}), outside the picture ({width} x {height})"
-            )
+    except DataError as error:
+        return error
+    margin = margin_share * max(width, height)
+    outside = (sample.points_in_image < -margin) | (sample.points_in_image > np.array([width, height]) + margin)
+    for keypoint in np.flatnonzero(outside.any(axis=1) & sample.visible):
+        x, y = sample.points_in_image[keypoint]
+        return DataError(
+            f"{sample.origin}: keypoint {keypoint} lies at ({x:g}, {y:g}), outside the picture ({width} x {height})"
+        )
+    return None

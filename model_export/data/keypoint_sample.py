@@ -20,19 +20,29 @@ class KeypointSample:
     Attributes:
         read_image: gives the picture, RGB uint8 (H, W, 3).
         points_in_image: float64 (K, 2), x right and y down in image pixels; meaningless where not visible.
-        visible: bool (K,).
+        visible: bool (K,): the keypoint is labelled with coordinates that mean something (COCO: v > 0).
         origin: where the sample comes from, for error messages.
+        annotated_box: the box that the annotations give, in image pixels.
+        area: of the object in square pixels, as COCO's `area`.
+        head_size: in image pixels; MPII's: 0.6 times the diagonal of the head's box, the unit of PCKh.
+        mm_per_pixel: of a picture with a known scale, such as an X-ray.
+        image_id: the same for all samples of one picture.
     """
 
     read_image: Callable[[], ImageHW3]
     points_in_image: NDArray[np.float64]
     visible: NDArray[np.bool_]
     origin: str
+    annotated_box: Box | None = None
+    area: float | None = None
+    head_size: float | None = None
+    mm_per_pixel: float | None = None
+    image_id: str = ""
 
     @property
     def box(self) -> Box:
-        """The tightest box around the visible keypoints, in image pixels."""
-        return Box.around(self.points_in_image[self.visible])
+        """The annotated box, else the tightest one around the visible keypoints; in image pixels."""
+        return self.annotated_box or Box.around(self.points_in_image[self.visible])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,16 @@
 """The training and validation samples that a recipe names."""
 
+import logging
 from collections.abc import Sequence
 
-from model_export.data.dataset import check_points_inside
-from model_export.data.keypoint_csv import read_keypoint_csv
+from model_export.data.dataset import picture_fault
 from model_export.data.keypoint_sample import KeypointSample
+from model_export.data.readers import read_samples
 from model_export.data.synthetic import KEYPOINT_NAMES, draw_samples
 from model_export.errors import DataError, RecipeError
-from model_export.recipe import CsvData, Recipe
+from model_export.recipe import AnnotatedData, Recipe
 
+_log = logging.getLogger(__name__)
 _VALIDATION_SEED_OFFSET = 1_000_003  # drawn validation faces must not be the training ones
 
 
@@ -19,27 +21,48 @@ def training_samples(recipe: Recipe) -> list[KeypointSample]:
         RecipeError, DataError: the data is not there or not as the recipe says.
     """
     data = recipe.data
-    if isinstance(data, CsvData):
-        samples = read_keypoint_csv(data.folder() / data.train, len(recipe.keypoints.names))
-        check_points_inside(samples)
-        return samples
+    if isinstance(data, AnnotatedData):
+        return _read(data, data.train, data.train_images, len(recipe.keypoints.names))
     _check_drawn_keypoints(recipe)
     return draw_samples(data.train_count, recipe.seed)
 
 
 def validation_samples(recipe: Recipe) -> list[KeypointSample]:
-    """The samples to validate on.
+    """The samples to validate on, each picture opened once to check its labels.
 
     Raises:
         RecipeError, DataError: the data is not there or not as the recipe says.
     """
     data = recipe.data
-    if isinstance(data, CsvData):
-        samples = read_keypoint_csv(data.folder() / data.validation, len(recipe.keypoints.names))
+    if isinstance(data, AnnotatedData):
+        samples = _read(data, data.validation, data.validation_images, len(recipe.keypoints.names))
         _check_normaliser(samples, recipe.evaluation.normaliser)
         return samples
     _check_drawn_keypoints(recipe)
     return draw_samples(data.validation_count, recipe.seed + _VALIDATION_SEED_OFFSET)
+
+
+def _read(data: AnnotatedData, annotations: str, images: str | None, keypoint_count: int) -> list[KeypointSample]:
+    path = data.folder() / annotations
+    reading = read_samples(
+        data.format, path, data.images_folder(annotations, images), keypoint_count, skip_bad=data.skip_bad
+    )
+    faults, good = list(reading.faults), []
+    for sample in reading.samples:
+        fault = picture_fault(sample)
+        if fault is None:
+            good.append(sample)
+        elif data.skip_bad:
+            faults.append(fault)
+        else:
+            raise fault
+    if not good:
+        raise DataError(f"annotation file {path}: no sample is left, the first of {len(faults)} faults: {faults[0]}")
+    for rule, count in reading.left_out.items():
+        _log.info("%s: %d objects left out: %s", path, count, rule)
+    if faults:
+        _log.warning("%s: %d objects skipped, the first: %s", path, len(faults), faults[0])
+    return good
 
 
 def _check_normaliser(samples: Sequence[KeypointSample], normaliser: tuple[int, int]) -> None:

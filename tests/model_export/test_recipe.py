@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from model_export.errors import RecipeError
-from model_export.recipe import CsvData, load_recipe, parse_recipe
+from model_export.recipe import AnnotatedData, load_recipe, parse_recipe
 from tests.model_export.recipes import recipe_values, shipped_recipe_path
 
 
@@ -37,7 +37,7 @@ def test_the_face_recipe_names_68_keypoints_and_every_one_has_its_mirror_image()
         ("evaluation", "normaliser", [0, 9], "names a keypoint beyond the 5 there are"),
         ("adversarial_focal", "place", "somewhere", "adversarial_focal.place: .*found 'somewhere'"),
         ("keypoints", "flip_pairs", [[0, 7]], "names a keypoint beyond the 5 there are"),
-        ("data", "format", "xml", "data: .*csv.*synthetic"),
+        ("data", "format", "xml", r"data\.format: .*csv.*synthetic, found 'xml'"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_was_found(section: str, key: str, value: Any, message: str) -> None:
@@ -65,7 +65,7 @@ def test_a_recipe_that_is_not_there_or_not_toml_is_named(tmp_path: Path) -> None
 def test_a_relative_data_folder_lies_below_the_one_of_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = CsvData(format="csv", root="faces", train="train.csv", validation="val.csv")
+    data = AnnotatedData(format="csv", root="faces", train="train.csv", validation="val.csv")
     monkeypatch.delenv("FOCALPOINT_DATA", raising=False)
     with pytest.raises(RecipeError, match=r"data\.root is 'faces'.*FOCALPOINT_DATA"):
         data.folder()

@@ -11,10 +11,10 @@ from model_export.base_losses import BASE_LOSSES
 from model_export.networks import NETWORKS
 from model_export.recipe import (
     AdversarialFocal,
+    AnnotatedData,
     Augmentation,
     Bundle,
     Codec,
-    CsvData,
     Evaluation,
     Input,
     Network,
@@ -33,7 +33,7 @@ def keys_of(*sections: type[BaseModel]) -> set[str]:
 
 
 SECTIONS = {
-    "data": keys_of(CsvData, SyntheticData),
+    "data": keys_of(AnnotatedData, SyntheticData),
     "input": keys_of(Input),
     "keypoints": keys_of(Keypoints),
     "network": keys_of(Network).union(*(inspect.signature(network).parameters for network in NETWORKS.values()))
