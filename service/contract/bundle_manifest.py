@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from service.contract.crop_transform import Box, CropTransform, ImageHW3
+from service.contract.crop_transform import REDUCTIONS, Box, CropTransform, ImageHW3, Reduction, Warp
 from service.contract.keypoint_codec import HeatmapDecoding, KeypointCodec
 
 MANIFEST_FILE = "manifest.json"
@@ -62,9 +62,16 @@ class CropInput(_Record):
     padding: float = Field(
         gt=0, description="a box, grown to the crop's aspect ratio, is grown by this factor; a whole picture is not"
     )
-    warp: Literal["half_pixel"] = "half_pixel"
-    reduction: Literal["area"] = "area"
+    warp: Warp = "half_pixel"
+    reduction: Reduction = Field(
+        default_factory=lambda values: REDUCTIONS[values.get("warp", "half_pixel")],
+        description="averages before it shrinks, or not; the default is that of the warp",
+    )
     border: Literal["black"] = "black"
+
+    def transform(self, box: Box, padding: float) -> CropTransform:
+        """The crop of this size and warp around a box in image pixels."""
+        return CropTransform.around(box, self.width, self.height, padding, self.warp, reduction=self.reduction)
 
 
 class CodecOutput(_Record):
@@ -125,11 +132,11 @@ class BundleManifest(_Record):
 
     def crop_transform(self, box: Box) -> CropTransform:
         """The crop that this model expects for a box in image pixels."""
-        return CropTransform.around(box, self.input.width, self.input.height, self.input.padding)
+        return self.input.transform(box, self.input.padding)
 
     def whole_image_transform(self, image: ImageHW3) -> CropTransform:
         """The crop that shows a whole picture (H, W, 3): no padding, for there is nothing around it to show."""
-        return CropTransform.around(Box.of_image(image), self.input.width, self.input.height, padding=1.0)
+        return self.input.transform(Box.of_image(image), padding=1.0)
 
     @classmethod
     def load(cls, bundle: Path) -> Self:
