@@ -61,7 +61,12 @@ class ImageFile:
             encoded: NDArray[Any] = np.fromfile(self.path, dtype=np.uint8)
         except OSError as error:
             raise DataError(f"picture {self.path} cannot be read: {error.strerror}") from error
-        pixels = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB) if encoded.size else None
+        except ValueError as error:  # a NUL character in the name
+            raise DataError(f"picture {str(self.path)!r} cannot be read: {error}") from error
+        try:
+            pixels = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB) if encoded.size else None
+        except cv2.error as error:  # a header that promises more pixels than OpenCV takes
+            raise DataError(f"picture {self.path} cannot be decoded: {error.err}") from error
         if pixels is None:
             raise DataError(f"picture {self.path} cannot be decoded: expected a JPEG, PNG, WebP or BMP file")
         return np.asarray(pixels, dtype=np.uint8)

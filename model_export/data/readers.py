@@ -11,9 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
+from model_export.data.bee import read_bee
+from model_export.data.coco import read_coco, read_coco_wholebody
 from model_export.data.entries import NO_VISIBLE_KEYPOINT, Entry
 from model_export.data.keypoint_csv import read_keypoint_csv
 from model_export.data.keypoint_sample import KeypointSample
+from model_export.data.mpii import read_mpii
 from model_export.errors import DataError
 
 # Annotation file (or folder, where the format has one file a picture), folder of the pictures, number of keypoints K.
@@ -23,6 +26,10 @@ Reader = Callable[[Path, Path, int], Iterator[Entry]]
 
 READERS: dict[str, Reader] = {
     "csv": read_keypoint_csv,
+    "coco": read_coco,
+    "coco_wholebody": read_coco_wholebody,
+    "mpii": read_mpii,
+    "bee": read_bee,
 }
 
 
