@@ -1,11 +1,13 @@
 """The project's own annotation format, a plain CSV file.
 
-The first row names the columns: `image`, then `x0, y0, x1, y1, ...` for the K keypoints in order; other columns are
-ignored. `image` is a path relative to the folder of the pictures. Coordinates are image pixels, pixel i has its centre
-at i; both coordinates of a keypoint left empty mean that it is not visible.
+The first row names the columns: `image`, then `x0, y0, x1, y1, ...` for the K keypoints in order, and optionally
+`mm_per_pixel`, the picture's scale; other columns are ignored. `image` is a path relative to the folder of the
+pictures. Coordinates are image pixels, pixel i has its centre at i; both coordinates of a keypoint left empty mean that
+it is not visible.
 """
 
 import csv
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,8 @@ import numpy as np
 from model_export.data.entries import Entry, parse_each
 from model_export.data.keypoint_sample import ImageFile, KeypointSample
 from model_export.errors import DataError
+
+SCALE_COLUMN = "mm_per_pixel"
 
 
 def read_keypoint_csv(annotations: Path, images: Path, keypoint_count: int) -> Iterator[Entry]:
@@ -73,5 +77,21 @@ def _parse_row(
             raise DataError(f"{where}: a coordinate is not a number ({error})") from error
     if not np.isfinite(points).all():
         raise DataError(f"{where}: a coordinate is not finite")
-    picture = images / row["image"]
-    return KeypointSample(ImageFile(picture), points, visible, f"{path}, line {line}", image_id=row["image"])
+    return KeypointSample(
+        ImageFile(images / row["image"]),
+        points,
+        visible,
+        f"{path}, line {line}",
+        mm_per_pixel=_scale(row[SCALE_COLUMN], where) if SCALE_COLUMN in row else None,
+        image_id=row["image"],
+    )
+
+
+def _scale(text: str, where: str) -> float:
+    try:
+        scale = float(text)
+    except ValueError:
+        scale = math.nan
+    if not 0 < scale < math.inf:
+        raise DataError(f"{where}: expected millimetres above zero in column {SCALE_COLUMN}, found {text!r}")
+    return scale

@@ -12,11 +12,18 @@ from pathlib import Path
 import numpy as np
 
 from model_export.data.bee import read_bee
+from model_export.data.cephalometric import read_cephalometric
 from model_export.data.coco import read_coco, read_coco_wholebody
+from model_export.data.cofw import read_cofw
+from model_export.data.deeplabcut import read_deeplabcut
+from model_export.data.deepposekit import read_deepposekit
 from model_export.data.entries import NO_VISIBLE_KEYPOINT, Entry
 from model_export.data.keypoint_csv import read_keypoint_csv
 from model_export.data.keypoint_sample import KeypointSample
+from model_export.data.lspet import read_lspet
 from model_export.data.mpii import read_mpii
+from model_export.data.pts import read_pts
+from model_export.data.wflw import read_wflw
 from model_export.errors import DataError
 
 # Annotation file (or folder, where the format has one file a picture), folder of the pictures, number of keypoints K.
@@ -30,6 +37,13 @@ READERS: dict[str, Reader] = {
     "coco_wholebody": read_coco_wholebody,
     "mpii": read_mpii,
     "bee": read_bee,
+    "300w": read_pts,
+    "cephalometric": read_cephalometric,
+    "cofw": read_cofw,
+    "deeplabcut": read_deeplabcut,
+    "deepposekit": read_deepposekit,
+    "lspet": read_lspet,
+    "wflw": read_wflw,
 }
 
 
