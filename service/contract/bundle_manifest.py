@@ -5,17 +5,28 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from service.contract.crop_transform import REDUCTIONS, Box, CropTransform, ImageHW3, Reduction, Warp
-from service.contract.keypoint_codec import HeatmapDecoding, KeypointCodec
+from service.contract.heatmap_decoding import HeatmapDecoding
+from service.contract.heatmap_encoding import HeatmapEncoding
+from service.contract.keypoint_codec import DEFAULT_BLUR_KERNEL, HeatmapAlignment, KeypointCodec
 
 MANIFEST_FILE = "manifest.json"
 MODEL_FILE = "model.onnx"
 
 KeypointIndex = Annotated[int, Field(ge=0)]
 IndexPair = tuple[KeypointIndex, KeypointIndex]
+
+
+def _refuse_even(width: int) -> int:
+    if width % 2 == 0:
+        raise ValueError("expected an odd number of cells")
+    return width
+
+
+BlurKernel = Annotated[int, Field(gt=0), AfterValidator(_refuse_even)]
 
 
 class BundleError(Exception):
@@ -83,9 +94,11 @@ class CodecOutput(_Record):
     heatmap_width: int = Field(gt=2)
     heatmap_height: int = Field(gt=2)
     stride: int = Field(gt=0)
-    alignment: Literal["half_pixel"] = "half_pixel"
+    alignment: HeatmapAlignment = "half_pixel"
+    encoding: HeatmapEncoding = "gaussian"
     sigma: float = Field(gt=0)
     decoding: HeatmapDecoding
+    blur_kernel: BlurKernel = DEFAULT_BLUR_KERNEL
     score_rule: Literal["clipped_peak"] = "clipped_peak"
 
 
@@ -128,7 +141,16 @@ class BundleManifest(_Record):
     def codec(self) -> KeypointCodec:
         """The codec of this bundle's heatmaps."""
         out = self.output
-        return KeypointCodec(out.heatmap_width, out.heatmap_height, out.stride, out.sigma, out.decoding)
+        return KeypointCodec(
+            out.heatmap_width,
+            out.heatmap_height,
+            out.stride,
+            out.sigma,
+            out.decoding,
+            out.alignment,
+            out.encoding,
+            out.blur_kernel,
+        )
 
     def crop_transform(self, box: Box) -> CropTransform:
         """The crop that this model expects for a box in image pixels."""

@@ -15,7 +15,8 @@ from model_export.export_network import DecodedNetwork, ParityError, check_parit
 from model_export.run_folder import RunFolder
 from service.contract.bundle_manifest import MODEL_FILE, BundleManifest
 from service.contract.golden_images import load_golden_images
-from service.contract.keypoint_codec import HeatmapDecoding, KeypointCodec
+from service.contract.heatmap_decoding import HeatmapDecoding
+from service.contract.keypoint_codec import KeypointCodec
 from tests.model_export.recipes import small_recipe
 from tests.model_export.test_trainer import run_recipe
 

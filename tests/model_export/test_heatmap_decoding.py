@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model_export.heatmap_decoding import read_maps, to_crop, to_heatmap
-from service.contract.keypoint_codec import HeatmapDecoding, KeypointCodec
+from service.contract.heatmap_decoding import HeatmapDecoding
+from service.contract.keypoint_codec import KeypointCodec
 
 
 @pytest.mark.parametrize("decoding", ["peak", "soft_argmax"])

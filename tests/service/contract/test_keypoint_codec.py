@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.contract.keypoint_codec import HeatmapDecoding, KeypointCodec
+from service.contract.heatmap_decoding import HeatmapDecoding
+from service.contract.keypoint_codec import KeypointCodec
 
 WIDTH, HEIGHT, STRIDE = 32, 24, 4
 
