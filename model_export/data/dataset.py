@@ -10,7 +10,6 @@ from torch.utils.data import Dataset, Sampler
 
 from model_export.augmentation import change_pixels, random_crop_transform, swap_flip_pairs
 from model_export.data.keypoint_sample import KeypointSample
-from model_export.errors import DataError
 from model_export.recipe import Augmentation, Input
 from service.contract.crop_transform import CropTransform, ImageHW3
 
@@ -106,25 +105,3 @@ class EpochOrder(Sampler[EpochAndIndex]):
     def __iter__(self) -> Iterator[EpochAndIndex]:
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count)
         return iter([(self.epoch, int(index)) for index in order])
-
-
-def picture_fault(sample: KeypointSample, margin_share: float = 0.5) -> DataError | None:
-    """What is wrong with a sample whose picture cannot be read, or shows too little for its labels.
-
-    Args:
-        sample: its picture is opened.
-        margin_share: how far outside a visible keypoint may lie, as a share of the picture's larger side: further than
-            half of it is no slip of an annotator.
-    """
-    try:
-        height, width = sample.read_image().shape[:2]
-    except DataError as error:
-        return error
-    margin = margin_share * max(width, height)
-    outside = (sample.points_in_image < -margin) | (sample.points_in_image > np.array([width, height]) + margin)
-    for keypoint in np.flatnonzero(outside.any(axis=1) & sample.visible):
-        x, y = sample.points_in_image[keypoint]
-        return DataError(
-            f"{sample.origin}: keypoint {keypoint} lies at ({x:g}, {y:g}), outside the picture ({width} x {height})"
-        )
-    return None

@@ -3,9 +3,8 @@
 import logging
 from collections.abc import Sequence
 
-from model_export.data.dataset import picture_fault
+from model_export.data.checked_reading import read_checked
 from model_export.data.keypoint_sample import KeypointSample
-from model_export.data.readers import read_samples
 from model_export.data.synthetic import KEYPOINT_NAMES, draw_samples
 from model_export.errors import DataError, RecipeError
 from model_export.recipe import AnnotatedData, Recipe
@@ -44,25 +43,14 @@ def validation_samples(recipe: Recipe) -> list[KeypointSample]:
 
 def _read(data: AnnotatedData, annotations: str, images: str | None, keypoint_count: int) -> list[KeypointSample]:
     path = data.folder() / annotations
-    reading = read_samples(
+    reading = read_checked(
         data.format, path, data.images_folder(annotations, images), keypoint_count, skip_bad=data.skip_bad
     )
-    faults, good = list(reading.faults), []
-    for sample in reading.samples:
-        fault = picture_fault(sample)
-        if fault is None:
-            good.append(sample)
-        elif data.skip_bad:
-            faults.append(fault)
-        else:
-            raise fault
-    if not good:
-        raise DataError(f"annotation file {path}: no sample is left, the first of {len(faults)} faults: {faults[0]}")
     for rule, count in reading.left_out.items():
         _log.info("%s: %d objects left out: %s", path, count, rule)
-    if faults:
-        _log.warning("%s: %d objects skipped, the first: %s", path, len(faults), faults[0])
-    return good
+    if reading.faults:
+        _log.warning("%s: %d objects skipped, the first: %s", path, len(reading.faults), reading.faults[0])
+    return reading.samples
 
 
 def _check_normaliser(samples: Sequence[KeypointSample], normaliser: tuple[int, int]) -> None:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from model_export.data.dataset import picture_fault
+from model_export.data.checked_reading import picture_fault
 from model_export.data.keypoint_sample import KeypointSample
 from model_export.data.readers import read_samples
 from model_export.errors import DataError
