@@ -78,3 +78,19 @@ def _errors_in_one_sentence() -> Iterator[None]:
             f"focalpoint: this command needs {error.name}: in Focalpoint's folder, pip install '.[cpu,train]'", err=True
         )
         raise typer.Exit(1) from error
+def describe(
+    network: Annotated[str, typer.Argument(help="its name, as in network.name of a recipe")],
+    keypoints: Annotated[int, typer.Option(min=1, help="how many keypoints it finds")],
+    size: Annotated[str, typer.Option("--input", help="HEIGHTxWIDTH of the crop in pixels")],
+    option: Annotated[
+        list[str] | None, typer.Option(help="KEY=VALUE, as in [network] of a recipe; repeat for several")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Count the parameters and multiply-accumulates of a network and of the critic."""
+    with _errors_in_one_sentence():
+        from model_export.describe_command import run_description
+
+        run_description(network, keypoints, size, option or [], as_json=as_json)
+
+
