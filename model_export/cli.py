@@ -22,12 +22,30 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="go on with the run where its checkpoint stands")] = False,
     no_afl: Annotated[bool, typer.Option("--no-afl", help="the vanilla arm: every difficulty is one")] = False,
     seed: Annotated[int | None, typer.Option(min=0, help="instead of the recipe's seed")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE instead of the recipe's, such as input.width=192; repeat"),
+    ] = None,
+    devices: Annotated[int, typer.Option(min=1, help="processes on this machine, one for each GPU (or on CPUs)")] = 1,
+    checkpoint_minutes: Annotated[float, typer.Option(min=0, help="between checkpoints within an epoch")] = 10.0,
 ) -> None:
     """Train a recipe with Adversarial Focal Loss."""
     with _errors_in_one_sentence():
-        from model_export.train_command import run_training
+        from model_export.train_command import choose_recipe, choose_run, run_training
 
-        run_training(recipe, run, resume=resume, no_afl=no_afl, seed=seed)
+        chosen = choose_recipe(recipe, settings or [], no_afl=no_afl, seed=seed)
+        folder = choose_run(chosen, run, resume=resume)
+        if devices > 1:
+            from model_export.launch import run_on_devices
+
+            arguments = ["train", str(recipe), "--run", str(folder.path), f"--checkpoint-minutes={checkpoint_minutes}"]
+            arguments += [flag for flag, given in (("--resume", resume), ("--no-afl", no_afl)) if given]
+            arguments += [] if seed is None else [f"--seed={seed}"]
+            arguments += [f"--set={setting}" for setting in settings or []]
+            if not run_on_devices(devices, arguments):
+                raise typer.Exit(1)
+        else:
+            run_training(chosen, folder, resume=resume, checkpoint_seconds=60 * checkpoint_minutes)
 
 
 def evaluate(
@@ -62,22 +80,6 @@ def export(
             typer.echo(f"{figure.metric} {figure.value:.2%}, {figure.normaliser}, {figure.box_protocol}, {figure.data}")
 
 
-@contextmanager
-def _errors_in_one_sentence() -> Iterator[None]:
-    """What the person at the keyboard can put right ends in one sentence and exit code 1."""
-    try:
-        yield
-    except (TrainingInputError, BundleError) as error:
-        typer.echo(f"focalpoint: {error}", err=True)
-        raise typer.Exit(1) from error
-    except OSError as error:
-        typer.echo(f"focalpoint: {error.filename or 'a file'}: {error.strerror or error}", err=True)
-        raise typer.Exit(1) from error
-    except ModuleNotFoundError as error:
-        typer.echo(
-            f"focalpoint: this command needs {error.name}: in Focalpoint's folder, pip install '.[cpu,train]'", err=True
-        )
-        raise typer.Exit(1) from error
 def describe(
     network: Annotated[str, typer.Argument(help="its name, as in network.name of a recipe")],
     keypoints: Annotated[int, typer.Option(min=1, help="how many keypoints it finds")],
@@ -94,3 +96,19 @@ def describe(
         run_description(network, keypoints, size, option or [], as_json=as_json)
 
 
+@contextmanager
+def _errors_in_one_sentence() -> Iterator[None]:
+    """What the person at the keyboard can put right ends in one sentence and exit code 1."""
+    try:
+        yield
+    except (TrainingInputError, BundleError) as error:
+        typer.echo(f"focalpoint: {error}", err=True)
+        raise typer.Exit(1) from error
+    except OSError as error:
+        typer.echo(f"focalpoint: {error.filename or 'a file'}: {error.strerror or error}", err=True)
+        raise typer.Exit(1) from error
+    except ModuleNotFoundError as error:
+        typer.echo(
+            f"focalpoint: this command needs {error.name}: in Focalpoint's folder, pip install '.[cpu,train]'", err=True
+        )
+        raise typer.Exit(1) from error

@@ -2,6 +2,7 @@
 
 import os
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -18,10 +19,14 @@ from pydantic import (
 
 from model_export.data.readers import READERS
 from model_export.errors import RecipeError
+from model_export.optimisation import Optimisation
+from model_export.overrides import override
 from service.contract.bundle_manifest import Keypoints, Licence, describe_problems
-from service.contract.keypoint_codec import HeatmapDecoding, KeypointCodec
+from service.contract.heatmap_decoding import HeatmapDecoding
+from service.contract.keypoint_codec import KeypointCodec
 
 DATA_VARIABLE = "FOCALPOINT_DATA"
+_UNION_TAGS = ("annotated", "synthetic", "one_cycle", "drops")  # pydantic puts them into the place of an error
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
@@ -164,39 +169,6 @@ class Augmentation(_Section):
     occlusion_share: Share
 
 
-class Optimisation(_Section):
-    """AdamW with a one-cycle schedule; the weights that are evaluated and exported are their moving average.
-
-    The last `settling_epochs` of the `epochs` come after the cycle: a constant rate, and no mirrored crops. Mirroring
-    teaches a network that labels have no side; where they have one (labels that lie a little to the right of what they
-    mark, say), it answers the mean of both sides until it settles on the labels as they are.
-    """
-
-    epochs: Count
-    settling_epochs: Annotated[int, Field(ge=0)]
-    batch_size: Count
-    learning_rate: Positive
-    settling_learning_rate: Positive
-    warm_up_share: Share
-    weight_decay: Annotated[float, Field(ge=0)]
-    gradient_clip: Positive
-    average_decay: Share
-    precision: Literal["32-true", "bf16-mixed"]
-    loader_workers: Annotated[int, Field(ge=0)]
-    validate_every: Count
-
-    @property
-    def cycle_epochs(self) -> int:
-        """Epochs of the one-cycle schedule, before settling."""
-        return self.epochs - self.settling_epochs
-
-    @model_validator(mode="after")
-    def _there_is_a_cycle(self) -> Self:
-        if self.cycle_epochs < 1:
-            raise ValueError(f"settling_epochs is {self.settling_epochs}, expected fewer than epochs, {self.epochs}")
-        return self
-
-
 class Evaluation(_Section):
     """NME is divided by the distance of the two keypoints `normaliser`, called `normaliser_name`."""
 
@@ -271,11 +243,15 @@ def parse_recipe(values: dict[str, Any], origin: str) -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        raise RecipeError(f"{origin}: {describe_problems(error, union_tags=('annotated', 'synthetic'))}") from error
+        raise RecipeError(f"{origin}: {describe_problems(error, union_tags=_UNION_TAGS)}") from error
 
 
-def load_recipe(path: Path) -> Recipe:
+def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
     """Read a recipe from a TOML file.
+
+    Args:
+        path: of the file.
+        settings: values to change before anything is checked, see `overrides.override`.
 
     Raises:
         RecipeError: the file cannot be read, is not TOML, or holds an unknown, missing or impossible value.
@@ -286,4 +262,4 @@ def load_recipe(path: Path) -> Recipe:
         raise RecipeError(f"recipe {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"recipe {path} is not valid TOML: {error}") from error
-    return parse_recipe(values, str(path))
+    return parse_recipe(override(values, settings), str(path))

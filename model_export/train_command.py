@@ -1,63 +1,87 @@
-"""`focalpoint train`: wires recipe, data, run folder and trainer, and shows progress."""
+"""`focalpoint train`: wires recipe, data, run folder and training, and shows progress."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from model_export.curves import draw_curves
 from model_export.data.splits import training_samples, validation_samples
-from model_export.recipe import load_recipe
+from model_export.devices import build_fabric
+from model_export.epoch_record import EpochRecord
+from model_export.optimisation import Optimisation
+from model_export.progress import training_progress
+from model_export.recipe import Recipe, load_recipe
 from model_export.run_folder import RunFolder
-from model_export.trainer import EpochRecord, train
+from model_export.training_run import train
 
 
-def run_training(recipe_path: Path, run_path: Path | None, *, resume: bool, no_afl: bool, seed: int | None) -> None:
-    """Train a recipe into a run folder.
+def choose_recipe(recipe_path: Path, settings: Sequence[str], *, no_afl: bool, seed: int | None) -> Recipe:
+    """The recipe of a file with what the command line changes.
 
     Raises:
-        TrainingInputError: recipe, data or run folder cannot be used.
+        RecipeError: it is not a recipe.
     """
-    recipe = load_recipe(recipe_path)
+    changes = [*settings]
     if no_afl:
-        recipe = recipe.without_afl()
+        changes.append("adversarial_focal.enabled=false")
     if seed is not None:
-        recipe = recipe.model_copy(update={"seed": seed})
+        changes.append(f"seed={seed}")
+    return load_recipe(recipe_path, changes)
+
+
+def choose_run(recipe: Recipe, run_path: Path | None, *, resume: bool) -> RunFolder:
+    """The folder of the run, checked before the pictures are read, which may take minutes.
+
+    Raises:
+        RunError: it cannot be started, or resumed, with this recipe.
+    """
     run = RunFolder(run_path or Path("runs") / recipe.name)
-    # Before the pictures are read, which may take minutes; a run is started only once its data is known to be good.
     if resume:
         run.resume(recipe)
     else:
         run.check_unused()
-    training, validation = training_samples(recipe), validation_samples(recipe)
-    if not resume:
-        run.start(recipe)
+    return run
 
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+
+def run_training(recipe: Recipe, run: RunFolder, *, resume: bool, checkpoint_seconds: float) -> None:
+    """Train a recipe into a run folder, in this process or, each calling this, in those that torchrun started.
+
+    Raises:
+        TrainingInputError: recipe, data or run folder cannot be used.
+    """
+    fabric = build_fabric(recipe.optimisation.precision)
+    devices = f"{fabric.world_size} x {fabric.device.type}"
+    # Read and checked once; the others wait for it. A run is started only once its data is known to be good.
+    samples = (training_samples(recipe), validation_samples(recipe)) if fabric.is_global_zero else ([], [])
+    training, validation = fabric.broadcast(samples)
+    if not resume and fabric.is_global_zero:
+        run.start(recipe, devices)
+
+    console = Console(highlight=False, markup=False, soft_wrap=True, quiet=not fabric.is_global_zero)
     console.print(f"{recipe.name}: {len(training)} training and {len(validation)} validation samples, run {run.path}")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("batches")
+    console.print(f"{devices}, {describe_batches(recipe.optimisation, fabric.world_size)}")
+    with training_progress(console, recipe.optimisation.epochs) as progress:
 
         def epoch_done(record: EpochRecord) -> None:
-            console.print(_describe(record, recipe.optimisation.epochs))
+            progress.epoch_done(record)
             draw_curves(run)
 
         train(
+            fabric,
             recipe,
             run,
             training,
             validation,
             resume=resume,
-            batch_done=lambda done, total: progress.update(task, completed=done, total=total),
+            step_done=progress.step_done,
             epoch_done=epoch_done,
+            checkpoint_seconds=checkpoint_seconds,
         )
 
 
-def _describe(record: EpochRecord, epochs: int) -> str:
-    line = f"epoch {record['epoch'] + 1}/{epochs}  base loss {record['base_loss']:.4f}"
-    line += f"  difficulty {record['difficulty_mean']:.3f} ± {record['difficulty_spread']:.3f}"
-    line += f" (correlation with loss {record['difficulty_loss_correlation']:+.2f})  {record['seconds']:.0f} s"
-    if "validation_nme" in record:
-        line += f"  NME {record['validation_nme']:.2%}  failures {record['validation_failure_rate']:.2%}"
-    return line
+def describe_batches(settings: Optimisation, devices: int) -> str:
+    """How a step's batch falls to devices and parts: batch norm sees one of these pieces at a time."""
+    pieces = devices * settings.accumulation
+    line = f"{settings.precision}, batches of {settings.batch_size}"
+    return line if pieces == 1 else f"{line} in {pieces} pieces of {settings.batch_size // pieces}"

@@ -18,7 +18,7 @@ from service.contract.golden_images import load_golden_images
 from service.contract.heatmap_decoding import HeatmapDecoding
 from service.contract.keypoint_codec import KeypointCodec
 from tests.model_export.recipes import small_recipe
-from tests.model_export.test_trainer import run_recipe
+from tests.model_export.runs import run_recipe
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,9 @@ def test_every_shipped_recipe_is_valid(name: str) -> None:
     assert recipe.keypoint_codec.heatmap_width == recipe.input.width // recipe.codec.stride
 
 
+SETTLING = recipe_values()["optimisation"]["schedule"]
+
+
 def test_the_face_recipe_names_68_keypoints_and_every_one_has_its_mirror_image() -> None:
     keypoints = load_recipe(shipped_recipe_path("face68")).keypoints
     assert len(keypoints.names) == 68
@@ -32,7 +35,14 @@ def test_the_face_recipe_names_68_keypoints_and_every_one_has_its_mirror_image()
         ("optimisation", "epoch", 3, "unknown key optimisation.epoch"),
         ("optimisation", "epochs", 0, "optimisation.epochs: Input should be greater than 0, found 0"),
         ("optimisation", "batch_size", "many", "optimisation.batch_size: .*integer.*, found 'many'"),
-        ("optimisation", "settling_epochs", 8, "settling_epochs is 8, expected fewer than epochs, 8"),
+        (
+            "optimisation",
+            "schedule",
+            SETTLING | {"settling_epochs": 8},
+            "settling_epochs is 8, expected fewer than epo",
+        ),
+        ("optimisation", "schedule", SETTLING | {"warm_up": 1}, r"unknown key optimisation\.schedule\.warm_up"),
+        ("optimisation", "schedule", {"name": "cosine"}, r"optimisation\.schedule: .*one_cycle.*drops"),
         ("input", "width", 66, "input.width is 66, which codec.stride 4 does not divide"),
         ("evaluation", "normaliser", [0, 9], "names a keypoint beyond the 5 there are"),
         ("adversarial_focal", "place", "somewhere", "adversarial_focal.place: .*found 'somewhere'"),

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from model_export.base_losses import BASE_LOSSES
 from model_export.networks import NETWORKS
+from model_export.optimisation import Drops, OneCycle, Optimisation
 from model_export.recipe import (
     AdversarialFocal,
     AnnotatedData,
@@ -18,7 +19,6 @@ from model_export.recipe import (
     Evaluation,
     Input,
     Network,
-    Optimisation,
     Recipe,
     SyntheticData,
 )
@@ -42,7 +42,7 @@ SECTIONS = {
     "base_losses": set(BASE_LOSSES),
     "adversarial_focal": keys_of(AdversarialFocal),
     "augmentation": keys_of(Augmentation),
-    "optimisation": keys_of(Optimisation),
+    "optimisation": keys_of(Optimisation, OneCycle, Drops) - {"schedule"},
     "evaluation": keys_of(Evaluation),
     "bundle": keys_of(Bundle, Licence) - {"licence"},
 }

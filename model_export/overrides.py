@@ -1,0 +1,39 @@
+"""`--set KEY=VALUE`: values of a recipe changed on the command line, before anything is checked."""
+
+import tomllib
+from collections.abc import Sequence
+from typing import Any
+
+from model_export.errors import RecipeError
+
+
+def override(values: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
+    """A recipe as a mapping, with some values replaced; a key that does not exist is found when the recipe is checked.
+
+    Args:
+        values: the recipe; not changed.
+        settings: each `section.key=value`; the value is TOML, and text where it is no TOML.
+
+    Raises:
+        RecipeError: a setting has no `=`, or its key leads through a value that is no section.
+    """
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals or not all(key.split(".")):
+            raise RecipeError(f"--set {setting}: expected KEY=VALUE, such as optimisation.epochs=1")
+        values = _with_value(values, key.strip().split("."), _parse(text.strip()), setting)
+    return values
+
+
+def _with_value(section: Any, path: Sequence[str], value: Any, setting: str) -> dict[str, Any]:
+    if not isinstance(section, dict):
+        raise RecipeError(f"--set {setting}: what stands before .{path[0]} is no section")
+    inner = _with_value(section.get(path[0], {}), path[1:], value, setting) if path[1:] else value
+    return {**section, path[0]: inner}
+
+
+def _parse(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
