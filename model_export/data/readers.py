@@ -24,6 +24,7 @@ from model_export.data.lspet import read_lspet
 from model_export.data.mpii import read_mpii
 from model_export.data.pts import read_pts
 from model_export.data.wflw import read_wflw
+from model_export.data.yolo import read_yolo
 from model_export.errors import DataError
 
 # Annotation file (or folder, where the format has one file a picture), folder of the pictures, number of keypoints K.
@@ -37,6 +38,7 @@ READERS: dict[str, Reader] = {
     "coco_wholebody": read_coco_wholebody,
     "mpii": read_mpii,
     "bee": read_bee,
+    "yolo": read_yolo,
     "300w": read_pts,
     "cephalometric": read_cephalometric,
     "cofw": read_cofw,

@@ -153,6 +153,32 @@ def _bee(folder: Path) -> Fixture:
     return Fixture(path, folder, 3, (path,))
 
 
+def _yolo_labels(folder: Path, pictures: Path, *, with_visibility: bool) -> tuple[Path, ...]:
+    write_pictures(pictures, ["a.png", "b.png", "empty.png"])
+    folder.mkdir(parents=True)
+    (folder / "empty.txt").write_text("", encoding="utf-8")
+    files = []
+    for seed, name in enumerate(["a.txt", "b.txt"]):
+        shares = (some_points(3, seed) + 0.5) / (WIDTH, HEIGHT)
+        points = np.column_stack([shares, [2, 2, 2]]) if with_visibility else shares
+        line = " ".join(str(value) for value in [0, 0.5, 0.5, 0.75, 0.5, *points.ravel().tolist()])
+        (folder / name).write_text(f"{line}\n{line}\n", encoding="utf-8")
+        files.append(folder / name)
+    return tuple(files)
+
+
+def _yolo(folder: Path) -> Fixture:
+    files = _yolo_labels(folder / "labels", folder / "images", with_visibility=False)
+    return Fixture(folder / "labels", folder / "images", 3, files)
+
+
+def _yolo_data_file(folder: Path) -> Fixture:
+    files = _yolo_labels(folder / "set" / "labels" / "val", folder / "set" / "images" / "val", with_visibility=True)
+    path = folder / "data.yaml"
+    path.write_text("path: set\ntrain: images/train\nval: images/val\nkpt_shape: [3, 3]\n", encoding="utf-8")
+    return Fixture(path.with_name("data.yaml#val"), folder, 3, (path, *files))
+
+
 FIXTURES: dict[str, Callable[[Path], Fixture]] = {
     "csv": _csv,
     "coco": _coco,
@@ -160,4 +186,6 @@ FIXTURES: dict[str, Callable[[Path], Fixture]] = {
     "mpii": _mpii,
     "mpii:release": _mpii_release,
     "bee": _bee,
+    "yolo": _yolo,
+    "yolo:data_file": _yolo_data_file,
 }
