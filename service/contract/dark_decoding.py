@@ -37,11 +37,9 @@ def dark(heatmaps_NKHW: HeatmapsNKHW, blur_kernel: int) -> FloatArray:
     column, row = positive_peak_cell(heatmaps_NKHW)
     logs = np.log(np.maximum(smoothed(heatmaps_NKHW, blur_kernel), DARK_FLOOR))
     inner = (column > 1) & (column < width - 2) & (row > 1) & (row < height - 2)
-    x, y = np.where(inner, column, 2), np.where(inner, row, 2)
 
     def at(dx: int, dy: int) -> FloatArray:
-        # Where nothing is refined, on maps of fewer than five cells, any cell will do.
-        return response(logs, np.minimum(x + dx, width - 1), np.minimum(y + dy, height - 1))
+        return response(logs, column + dx, row + dy)
 
     step = newton_step(
         dx=0.5 * (at(1, 0) - at(-1, 0)),
@@ -62,10 +60,9 @@ def dark_udp(heatmaps_NKHW: HeatmapsNKHW, blur_kernel: int) -> FloatArray:
     column, row = positive_peak_cell(heatmaps_NKHW)
     found = heatmaps_NKHW.max(axis=(2, 3)) > 0
     logs = np.log(smoothed(heatmaps_NKHW, blur_kernel).clip(UDP_FLOOR, UDP_CEILING))
-    bordered = np.pad(logs, ((0, 0), (0, 0), (1, 1), (1, 1)), mode="edge")
 
     def at(dx: int, dy: int) -> FloatArray:
-        return response(bordered, column + 1 + dx, row + 1 + dy)
+        return response(logs, column + dx, row + dy)
 
     step = newton_step(
         dx=0.5 * (at(1, 0) - at(-1, 0)),

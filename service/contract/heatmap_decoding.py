@@ -58,9 +58,8 @@ def quarter_step(heatmaps_NKHW: HeatmapsNKHW) -> FloatArray:
     height, width = heatmaps_NKHW.shape[2:]
     column, row = positive_peak_cell(heatmaps_NKHW)
     inner = (column > 1) & (column < width - 1) & (row > 1) & (row < height - 1)
-    x, y = np.where(inner, column, 1), np.where(inner, row, 1)
-    slope_x = response(heatmaps_NKHW, x + 1, y) - response(heatmaps_NKHW, x - 1, y)
-    slope_y = response(heatmaps_NKHW, x, y + 1) - response(heatmaps_NKHW, x, y - 1)
+    slope_x = response(heatmaps_NKHW, column + 1, row) - response(heatmaps_NKHW, column - 1, row)
+    slope_y = response(heatmaps_NKHW, column, row + 1) - response(heatmaps_NKHW, column, row - 1)
     step = 0.25 * np.sign(np.stack([slope_x, slope_y], axis=-1))
     return np.stack([column, row], axis=-1, dtype=np.float64) + np.where(inner[..., None], step, 0.0)
 

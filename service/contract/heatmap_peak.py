@@ -26,10 +26,11 @@ def positive_peak_cell(heatmaps_NKHW: NDArray[np.float32]) -> tuple[IndexArray, 
 
 
 def response(maps_NKHW: FloatArray, column: IndexArray, row: IndexArray) -> FloatArray:
-    """The values (N, K) in one cell of each map; column and row (N, K) lie inside."""
+    """The values (N, K) in one cell of each map; a cell outside has the value of the nearest one inside."""
     N, K, height, width = maps_NKHW.shape
     flat = maps_NKHW.reshape(N, K, height * width)
-    return np.take_along_axis(flat, (row * width + column)[..., None], axis=-1)[..., 0]
+    cell = row.clip(0, height - 1) * width + column.clip(0, width - 1)
+    return np.take_along_axis(flat, cell[..., None], axis=-1)[..., 0]
 
 
 def log_response(heatmaps_NKHW: NDArray[np.float32], column: IndexArray, row: IndexArray) -> FloatArray:
