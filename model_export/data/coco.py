@@ -44,6 +44,7 @@ class _Annotation(JsonRecord):
     image_id: ImageId
     bbox: Annotated[list[Pixels], Field(max_length=4)] | None = None
     area: Annotated[float, Field(ge=0)] | None = None
+    box_size: Annotated[float, Field(gt=0)] | None = None
     iscrowd: bool | int = 0
 
 
@@ -115,6 +116,7 @@ def _parse(
         origin=where,
         annotated_box=box,
         area=found.area,
+        box_size=found.box_size,
         image_id=str(found.image_id),
     )
 

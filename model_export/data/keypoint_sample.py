@@ -25,6 +25,7 @@ class KeypointSample:
         annotated_box: the box that the annotations give, in image pixels.
         area: of the object in square pixels, as COCO's `area`.
         head_size: in image pixels; MPII's: 0.6 times the diagonal of the head's box, the unit of PCKh.
+        box_size: in image pixels, the length that the annotations divide errors by (AFLW).
         mm_per_pixel: of a picture with a known scale, such as an X-ray.
         image_id: the same for all samples of one picture.
     """
@@ -36,6 +37,7 @@ class KeypointSample:
     annotated_box: Box | None = None
     area: float | None = None
     head_size: float | None = None
+    box_size: float | None = None
     mm_per_pixel: float | None = None
     image_id: str = ""
 
