@@ -143,4 +143,11 @@ def _place(points: NDArray[np.float64], visible: NDArray[np.bool_], keypoint: in
 
 def _find_picture(path: Path, images: Path, name: str) -> Path:
     in_project, beside = images / name, path.parent / Path(name).name
-    return beside if not in_project.exists() and beside.exists() else in_project
+    return beside if not _is_there(in_project) and _is_there(beside) else in_project
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is too long, from a damaged file
+        return False

@@ -41,24 +41,30 @@ def read_pts(annotations: Path, images: Path, keypoint_count: int) -> Iterator[E
         DataError: the list cannot be read, or there is no `.pts` file.
     """
     base = annotations if annotations.is_dir() else annotations.parent
-    files = [file for path in _named_paths(annotations, base) for file in _pts_files(path)]
-    if not files:
-        raise DataError(f"annotation file {annotations}: expected a folder with .pts files, found none in it")
+    if annotations.is_dir() or annotations.suffix == ".pts":
+        files = _pts_files(annotations, f"annotation file {annotations}")
+    else:
+        lines = read_text_lines(annotations)
+        files = [
+            file for n, line in lines for file in _pts_files(base / line, f"annotation file {annotations}, line {n}")
+        ]
     return parse_each(files, partial(_parse_file, base, images, keypoint_count))
 
 
-def _named_paths(annotations: Path, base: Path) -> list[Path]:
-    if annotations.is_dir() or annotations.suffix == ".pts":
-        return [annotations]
-    return [base / line for _, line in read_text_lines(annotations)]
-
-
-def _pts_files(path: Path) -> list[Path]:
-    return sorted(path.rglob("*.pts")) if path.is_dir() else [path]
+def _pts_files(path: Path, where: str) -> list[Path]:
+    try:
+        found = sorted(path.rglob("*.pts")) if path.is_dir() else [path] if path.suffix == ".pts" else []
+    except (OSError, ValueError):  # a name that no file can have, from a damaged list
+        found = []
+    if not found:
+        raise DataError(f"{where}: expected a .pts file or a folder with some, found {str(path)[:200]!r}")
+    return found
 
 
 def _parse_file(base: Path, images: Path, keypoint_count: int, path: Path) -> KeypointSample:
     where = f"annotation file {path}"
+    if not path.is_relative_to(base):
+        raise DataError(f"{where}: expected a file below {base}, where the list lies")
     lines = [line for _, line in read_text_lines(path)]
     declared = next((line for line in lines if line.startswith("n_points")), "")
     expected_line = f"n_points: {keypoint_count}"
@@ -77,10 +83,7 @@ def _parse_file(base: Path, images: Path, keypoint_count: int, path: Path) -> Ke
 
 
 def _picture_of(path: Path, base: Path, images: Path) -> Path:
-    try:
-        folder = (images / path.relative_to(base)).parent
-    except ValueError as error:
-        raise DataError(f"annotation file {path} does not lie below {base}") from error
+    folder = (images / path.relative_to(base)).parent
     candidates = sorted(folder.iterdir()) if folder.is_dir() else []
     for candidate in candidates:
         if candidate.stem == path.stem and candidate.suffix.lower() in _PICTURES:

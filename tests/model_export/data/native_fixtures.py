@@ -1,10 +1,10 @@
 """Small files in the native layouts of data sets, written here: two or three pictures, known points.
 
-Each function writes below `folder` and gives the annotation file (or folder), the folder of the pictures and K. Picture
-number i is filled with 10 * (i + 1), so that a test can tell which one was read.
+Builders as those of `format_fixtures`. Picture number i is filled with 10 * (i + 1), so that a test can tell which one
+was read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -13,8 +13,7 @@ import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 
-Fixture = tuple[Path, Path, int]
-WIDTH, HEIGHT = 40, 30
+from tests.model_export.data.format_fixtures import HEIGHT, WIDTH, Fixture
 
 
 def drawn_points(index: int, keypoint_count: int) -> NDArray[np.float64]:
@@ -35,7 +34,7 @@ def write_csv_with_scale(folder: Path) -> Fixture:
     for index in range(2):
         draw_picture(folder / f"{index}.png", index)
         lines.append(f"{index}.png,{0.1 * (index + 1)},{numbers(drawn_points(index, 2), ',')}")
-    return _written(folder / "points.csv", lines), folder, 2
+    return _alone(_written(folder / "points.csv", lines), folder, 2)
 
 
 def write_wflw(folder: Path) -> Fixture:
@@ -45,7 +44,7 @@ def write_wflw(folder: Path) -> Fixture:
         name = f"{index}--Place/face_{index}.png"
         draw_picture(folder / "WFLW_images" / name, index)
         lines.append(f"{numbers(drawn_points(index, 4))} 2 3 {22 + index} 13 0 0 1 0 0 0 {name}")
-    return _written(folder / "list_98pt_rect_attr_train.txt", lines), folder / "WFLW_images", 4
+    return _alone(_written(folder / "list_98pt_rect_attr_train.txt", lines), folder / "WFLW_images", 4)
 
 
 def write_300w(folder: Path) -> Fixture:
@@ -55,7 +54,14 @@ def write_300w(folder: Path) -> Fixture:
         draw_picture(path.with_suffix(".png"), index)
         rows = [f"{x:.3f} {y:.3f}" for x, y in drawn_points(index, 4) + 1]
         _written(path, ["version: 1", "n_points:  4", "{", *rows, "}"])
-    return folder, folder, 4
+    return Fixture(folder, folder, 4, tuple(sorted(folder.rglob("*.pts"))))
+
+
+def write_300w_list(folder: Path) -> Fixture:
+    """The same, named by a list of a folder and a file."""
+    whole = write_300w(folder)
+    path = _written(folder / "split.txt", ["helen", "afw/image_2.pts"])
+    return whole._replace(annotations=path, damageable=(path, *whole.damageable))
 
 
 def write_cephalometric(folder: Path) -> Fixture:
@@ -66,7 +72,8 @@ def write_cephalometric(folder: Path) -> Fixture:
         for annotator, offset in (("400_junior", -1), ("400_senior", 1)):
             rows = [f"{x:.0f},{y:.0f}" for x, y in points + offset]
             _written(folder / "AnnotationsByMD" / annotator / f"00{index + 1}.txt", [*rows, *"12345678"])
-    return folder / "AnnotationsByMD", folder / "RawImage" / "TrainingData", 3
+    labels = folder / "AnnotationsByMD"
+    return Fixture(labels, folder / "RawImage" / "TrainingData", 3, tuple(sorted(labels.rglob("*.txt"))))
 
 
 def write_lspet(folder: Path) -> Fixture:
@@ -78,7 +85,8 @@ def write_lspet(folder: Path) -> Fixture:
         joints[:, 2, index] = 1
     joints[0, :, 1] = (-400, 9e3, 0)
     scipy.io.savemat(folder / "joints.mat", {"joints": joints})
-    return _written(folder / "train.txt", ["im00001.jpg", "im00002.jpg"]), folder / "images", 14
+    split = _written(folder / "train.txt", ["im00001.jpg", "im00002.jpg"])
+    return Fixture(split, folder / "images", 14, (split, folder / "joints.mat"))
 
 
 def write_cofw(folder: Path) -> Fixture:
@@ -94,7 +102,7 @@ def write_cofw(folder: Path) -> Fixture:
         columns = [np.concatenate([*(drawn_points(index, 4) + 1).T, [0, 1, 0, 0]]) for index in range(3)]
         file["phisTr"] = np.stack(columns, axis=1)
         file["bboxesTr"] = np.array([[3.0, 4.0, 20.0 + index, 15.0] for index in range(3)]).T
-    return path, folder, 4
+    return _alone(path, folder, 4)
 
 
 def write_deepposekit(folder: Path) -> Fixture:
@@ -107,7 +115,7 @@ def write_deepposekit(folder: Path) -> Fixture:
         file["images"], file["annotations"] = pictures, points
         file["annotated"] = np.zeros((2, 3), dtype=bool)
         file["skeleton"] = np.array([[-1, -1], [0, -1], [0, -1]], dtype=np.int32)
-    return path, folder, 3
+    return _alone(path, folder, 3)
 
 
 def write_deeplabcut(folder: Path, path_columns: int = 1) -> Fixture:
@@ -125,7 +133,7 @@ def write_deeplabcut(folder: Path, path_columns: int = 1) -> Fixture:
             texts[2:4] = ["", ""]
         lines.append(("," if path_columns == 3 else "/").join(["labeled-data", "video", f"img{index}.png"]) + ",")
         lines[-1] += ",".join(texts)
-    return _written(video / "CollectedData_someone.csv", lines), folder, 3
+    return _alone(_written(video / "CollectedData_someone.csv", lines), folder, 3)
 
 
 def numbers(points: NDArray[np.float64], separator: str = " ") -> str:
@@ -133,7 +141,24 @@ def numbers(points: NDArray[np.float64], separator: str = " ") -> str:
     return separator.join(f"{value:.6f}" for value in points.ravel())
 
 
+def _alone(annotations: Path, images: Path, keypoint_count: int) -> Fixture:
+    return Fixture(annotations, images, keypoint_count, (annotations,))
+
+
 def _written(path: Path, lines: Sequence[str]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+NATIVE_FIXTURES: dict[str, Callable[[Path], Fixture]] = {
+    "csv:scale": write_csv_with_scale,
+    "300w": write_300w,
+    "300w:list": write_300w_list,
+    "cephalometric": write_cephalometric,
+    "cofw": write_cofw,
+    "deeplabcut": write_deeplabcut,
+    "deepposekit": write_deepposekit,
+    "lspet": write_lspet,
+    "wflw": write_wflw,
+}

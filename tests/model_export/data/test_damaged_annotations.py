@@ -16,10 +16,15 @@ import pytest
 from model_export.data.checked_reading import read_checked
 from model_export.data.readers import READERS, Reading
 from model_export.errors import DataError
-from tests.model_export.data.format_fixtures import FIXTURES, Fixture
+from tests.model_export.data.format_fixtures import FIXTURES as OTHER_FIXTURES
+from tests.model_export.data.format_fixtures import Fixture
+from tests.model_export.data.native_fixtures import NATIVE_FIXTURES
 
 DAMAGED_SETS = 1_100
-WITHOUT_FIXTURE = {"300w", "cephalometric", "cofw", "deeplabcut", "deepposekit", "lspet", "wflw"}  # to be emptied
+FIXTURES = OTHER_FIXTURES | NATIVE_FIXTURES
+# One binary file holds labels and pictures: damage to it is seldom that of one object
+# (`test_native_readers.py` has such cases).
+ALL_IN_ONE = {"cofw", "deepposekit"}
 PER_FIXTURE = DAMAGED_SETS // len(FIXTURES) + 1
 # What stands in place of a number: wrong types, not finite, too large, too many or too few values.
 STRANGE = (
@@ -130,7 +135,7 @@ def _assert_usable(reading: Reading, keypoint_count: int) -> None:
 
 
 def test_every_format_has_a_fixture() -> None:
-    assert {name.partition(":")[0] for name in FIXTURES} == READERS.keys() - WITHOUT_FIXTURE
+    assert {name.partition(":")[0] for name in FIXTURES} == READERS.keys()
     assert PER_FIXTURE * len(FIXTURES) >= 1_000
 
 
@@ -156,5 +161,6 @@ def test_damage_ends_in_an_error_that_names_the_file_or_in_a_counted_skip(name: 
     # Some damage leaves a valid file (another digit); measured: 88 to 99 % of the sets are refused.
     assert strict["refused"] > PER_FIXTURE / 2, strict
     assert strict["skipped"] == 0
-    assert lenient["skipped"] > 0, lenient
-    assert lenient["refused"] < strict["refused"]
+    if name not in ALL_IN_ONE:
+        assert lenient["skipped"] > 0, lenient
+        assert lenient["refused"] < strict["refused"]

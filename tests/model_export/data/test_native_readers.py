@@ -1,6 +1,5 @@
 """Readers of native layouts: points, visibility, boxes and pictures of the small files of `native_fixtures`."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -12,23 +11,13 @@ from model_export.data.readers import read_samples
 from model_export.errors import DataError
 from service.contract.crop_transform import Box
 from tests.model_export.data import native_fixtures as fixtures
-from tests.model_export.data.native_fixtures import Fixture, drawn_points
-
-WRITERS: dict[str, Callable[[Path], Fixture]] = {
-    "csv": fixtures.write_csv_with_scale,
-    "wflw": fixtures.write_wflw,
-    "300w": fixtures.write_300w,
-    "cephalometric": fixtures.write_cephalometric,
-    "lspet": fixtures.write_lspet,
-    "cofw": fixtures.write_cofw,
-    "deepposekit": fixtures.write_deepposekit,
-    "deeplabcut": fixtures.write_deeplabcut,
-}
+from tests.model_export.data.format_fixtures import HEIGHT, WIDTH, Fixture
+from tests.model_export.data.native_fixtures import NATIVE_FIXTURES, drawn_points
 
 
 def read(data_format: str, fixture: Fixture) -> list[KeypointSample]:
-    annotations, images, keypoint_count = fixture
-    return read_samples(data_format, annotations, images, keypoint_count).samples
+    annotations, images, keypoint_count, _ = fixture
+    return read_samples(data_format.partition(":")[0], annotations, images, keypoint_count).samples
 
 
 def replaced(fixture: Fixture, old: str, new: str) -> Fixture:
@@ -39,13 +28,13 @@ def replaced(fixture: Fixture, old: str, new: str) -> Fixture:
     return fixture
 
 
-@pytest.mark.parametrize("data_format", WRITERS)
+@pytest.mark.parametrize("data_format", NATIVE_FIXTURES)
 def test_every_picture_comes_with_its_own_points(tmp_path: Path, data_format: str) -> None:
-    samples = read(data_format, WRITERS[data_format](tmp_path))
+    samples = read(data_format, NATIVE_FIXTURES[data_format](tmp_path))
     assert len({sample.image_id for sample in samples}) == len(samples) > 1
     for sample in samples:
         image = sample.read_image()
-        assert image.shape == (fixtures.HEIGHT, fixtures.WIDTH, 3)
+        assert image.shape == (HEIGHT, WIDTH, 3)
         index = round(float(image.mean()) / 10) - 1
         expected = drawn_points(index, len(sample.points_in_image))
         if data_format == "cephalometric":  # whole numbers in the files
@@ -75,24 +64,24 @@ def test_hidden_keypoints_are_not_visible(tmp_path: Path) -> None:
 
 
 def test_joints_mat_alone_leaves_out_pictures_that_are_not_there(tmp_path: Path) -> None:
-    split, images, keypoint_count = fixtures.write_lspet(tmp_path)
+    split, images, keypoint_count, _ = fixtures.write_lspet(tmp_path)
     reading = read_samples("lspet", split.parent / "joints.mat", images, keypoint_count)
     assert [sample.image_id for sample in reading.samples] == ["im00001.jpg", "im00002.jpg", "im00004.jpg"]
     assert list(reading.left_out.values()) == [1]
 
 
 def test_a_list_names_the_folders_of_300w(tmp_path: Path) -> None:
-    annotations, images, keypoint_count = fixtures.write_300w(tmp_path)
-    (annotations / "split.txt").write_text("helen\nafw/image_2.pts\n", encoding="utf-8")
-    samples = read("300w", (annotations / "split.txt", images, keypoint_count))
+    samples = read("300w", fixtures.write_300w_list(tmp_path))
     assert [Path(sample.image_id).name for sample in samples] == ["image_0.png", "image_2.png"]
 
 
 def test_wflw_subset_lists_without_boxes_are_read(tmp_path: Path) -> None:
-    annotations, images, keypoint_count = fixtures.write_wflw(tmp_path)
+    annotations, images, keypoint_count, _ = fixtures.write_wflw(tmp_path)
     lines = [line.split() for line in annotations.read_text(encoding="utf-8").splitlines()]
     annotations.write_text("".join(" ".join([*line[:8], line[-1]]) + "\n" for line in lines), encoding="utf-8")
-    assert [sample.annotated_box for sample in read("wflw", (annotations, images, keypoint_count))] == [None] * 3
+    assert [sample.annotated_box for sample in read("wflw", Fixture(annotations, images, keypoint_count, ()))] == [
+        None
+    ] * 3
 
 
 def test_only_points_set_by_a_person_count_where_the_file_says_which(tmp_path: Path) -> None:
@@ -104,26 +93,26 @@ def test_only_points_set_by_a_person_count_where_the_file_says_which(tmp_path: P
 
 
 def test_deeplabcut_paths_in_three_columns_or_of_windows_or_beside_the_file(tmp_path: Path) -> None:
-    annotations, images, count = fixtures.write_deeplabcut(tmp_path, path_columns=3)
-    assert [sample.image_id for sample in read("deeplabcut", (annotations, images, count))] == [
+    annotations, images, count, _ = fixtures.write_deeplabcut(tmp_path, path_columns=3)
+    assert [sample.image_id for sample in read("deeplabcut", Fixture(annotations, images, count, ()))] == [
         "labeled-data/video/img0.png",
         "labeled-data/video/img1.png",
     ]
     fixture = replaced(fixtures.write_deeplabcut(tmp_path), "labeled-data/video/", "labeled-data\\video\\")
     assert read("deeplabcut", fixture)[0].image_id == "labeled-data/video/img0.png"
     # As the default of a recipe has it, where the pictures' folder is that of the file.
-    assert read("deeplabcut", (annotations, annotations.parent, count))[1].read_image().mean() == 20
+    assert read("deeplabcut", Fixture(annotations, annotations.parent, count, ()))[1].read_image().mean() == 20
 
 
 def test_a_deeplabcut_project_is_read_with_all_its_videos(tmp_path: Path) -> None:
-    annotations, images, count = fixtures.write_deeplabcut(tmp_path)
+    annotations, images, count, _ = fixtures.write_deeplabcut(tmp_path)
     second = tmp_path / "labeled-data" / "other"
     annotations.parent.rename(second)
     fixtures.write_deeplabcut(tmp_path)
-    assert len(read("deeplabcut", (tmp_path / "labeled-data", images, count))) == 4
-    replaced((second / annotations.name, images, count), "nose,nose", "ear,ear")
+    assert len(read("deeplabcut", Fixture(tmp_path / "labeled-data", images, count, ()))) == 4
+    replaced(Fixture(second / annotations.name, images, count, ()), "nose,nose", "ear,ear")
     with pytest.raises(DataError, match=r"other bodyparts than .*other"):
-        read("deeplabcut", (tmp_path / "labeled-data", images, count))
+        read("deeplabcut", Fixture(tmp_path / "labeled-data", images, count, ()))
 
 
 @pytest.mark.parametrize(
@@ -154,8 +143,8 @@ def test_what_is_wrong_in_a_deeplabcut_file_is_said(tmp_path: Path, old: str, ne
         ("wflw", " 2 3 22 13 ", " 2 3 22 ", "line 1: expected 8 coordinates, 4 box .* found 18 values"),
         ("wflw", "3.250000", "left", "line 1: expected numbers"),
         ("wflw", "3.250000", "nan", "line 1: a coordinate is not finite"),
-        ("csv", ",0.1,", ",,", "line 2: expected millimetres above zero in column mm_per_pixel, found ''"),
-        ("csv", ",0.1,", ",-1,", "line 2: expected millimetres above zero"),
+        ("csv:scale", ",0.1,", ",,", "line 2: expected millimetres above zero in column mm_per_pixel, found ''"),
+        ("csv:scale", ",0.1,", ",-1,", "line 2: expected millimetres above zero"),
         ("lspet", "im00002", "im00005", r"expected a picture im00001.jpg to im00004.jpg, found 'im00005.jpg'"),
     ],
 )
@@ -163,11 +152,11 @@ def test_what_is_wrong_in_a_text_file_is_said(
     tmp_path: Path, data_format: str, old: str, new: str, message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
-        read(data_format, replaced(WRITERS[data_format](tmp_path), old, new))
+        read(data_format, replaced(NATIVE_FIXTURES[data_format](tmp_path), old, new))
 
 
 def test_what_is_wrong_in_a_pts_file_is_said(tmp_path: Path) -> None:
-    annotations, images, count = fixtures.write_300w(tmp_path)
+    annotations, images, count, _ = fixtures.write_300w(tmp_path)
     one = annotations / "helen" / "image_0.pts"
     for old, new, message in (
         ("n_points:  4", "n_points: 5", r"image_0\.pts: expected a line 'n_points: 4'"),
@@ -176,30 +165,54 @@ def test_what_is_wrong_in_a_pts_file_is_said(tmp_path: Path) -> None:
     ):
         text = one.read_text(encoding="utf-8")
         with pytest.raises(DataError, match=message):
-            read("300w", replaced((one, one.parent, count), old, new))
+            read("300w", replaced(Fixture(one, one.parent, count, ()), old, new))
         one.write_text(text, encoding="utf-8")
     one.with_suffix(".png").unlink()
     with pytest.raises(DataError, match=r"image_0\.pts: there is no picture"):
-        read("300w", (annotations, images, count))
+        read("300w", Fixture(annotations, images, count, ()))
 
 
 def test_an_annotator_who_left_a_film_out_is_named(tmp_path: Path) -> None:
-    annotations, images, count = fixtures.write_cephalometric(tmp_path)
+    annotations, images, count, _ = fixtures.write_cephalometric(tmp_path)
     (annotations / "400_senior" / "002.txt").unlink()
     with pytest.raises(DataError, match=r"400_senior/002\.txt cannot be read: No such file"):
-        read("cephalometric", (annotations, images, count))
+        read("cephalometric", Fixture(annotations, images, count, ()))
 
 
 @pytest.mark.parametrize("data_format", ["cofw", "deepposekit", "lspet"])
 def test_another_number_of_keypoints_is_refused(tmp_path: Path, data_format: str) -> None:
-    annotations, images, count = WRITERS[data_format](tmp_path)
+    annotations, images, count, _ = NATIVE_FIXTURES[data_format](tmp_path)
     with pytest.raises(DataError, match=r"(\.mat|\.h5): expected .*found"):
-        read(data_format, (annotations, images, count + 1))
+        read(data_format, Fixture(annotations, images, count + 1, ()))
+
+
+def test_a_face_of_cofw_without_numbers_or_picture_is_skipped_and_counted(tmp_path: Path) -> None:
+    fixture = fixtures.write_cofw(tmp_path)
+    with h5py.File(fixture.annotations, "r+") as file:
+        file["phisTr"][0, 0] = np.nan
+        file["bboxesTr"][2, 1] = -1
+        file["IsTr"][0, 2] = file["#refs#"].ref
+    reading = read_samples("cofw", *fixture[:3], skip_bad=True)
+    assert [str(fault).partition("COFW_train.mat, ")[2] for fault in reading.faults] == [
+        "face 0: a coordinate is not finite",
+        "face 1: expected numbers for points and box, found a box needs a width and a height above zero, found -1 x 15",
+    ]
+    with pytest.raises(DataError, match="face 2: IsTr points to no picture"):
+        reading.samples[0].read_image()
+
+
+def test_an_image_of_deepposekit_without_a_number_is_skipped_and_counted(tmp_path: Path) -> None:
+    fixture = fixtures.write_deepposekit(tmp_path)
+    with h5py.File(fixture.annotations, "r+") as file:
+        file["annotations"][0, 1, 0] = np.nan  # y is still a number
+    reading = read_samples("deepposekit", *fixture[:3], skip_bad=True)
+    assert [str(fault).partition("set.h5, ")[2] for fault in reading.faults] == ["image 0: a coordinate is not finite"]
+    assert len(reading.samples) == 1
 
 
 @pytest.mark.parametrize("data_format", ["cofw", "deepposekit"])
 def test_a_file_that_is_not_hdf5_is_named(tmp_path: Path, data_format: str) -> None:
-    annotations, images, count = WRITERS[data_format](tmp_path)
+    annotations, images, count, _ = NATIVE_FIXTURES[data_format](tmp_path)
     annotations.write_bytes(annotations.read_bytes()[:700])
     with pytest.raises(DataError, match=rf"{annotations.name} cannot be read as HDF5"):
-        read(data_format, (annotations, images, count))
+        read(data_format, Fixture(annotations, images, count, ()))
