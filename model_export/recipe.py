@@ -21,6 +21,7 @@ from model_export.data.readers import READERS
 from model_export.errors import RecipeError
 from model_export.optimisation import Optimisation
 from model_export.overrides import override
+from model_export.skeleton import resolve_skeleton
 from service.contract.bundle_manifest import Keypoints, Licence, describe_problems
 from service.contract.heatmap_decoding import HeatmapDecoding
 from service.contract.keypoint_codec import KeypointCodec
@@ -254,7 +255,8 @@ def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
         settings: values to change before anything is checked, see `overrides.override`.
 
     Raises:
-        RecipeError: the file cannot be read, is not TOML, or holds an unknown, missing or impossible value.
+        RecipeError: the file (or the skeleton that it names) cannot be read, is not TOML, or holds an unknown, missing
+            or impossible value.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -262,4 +264,4 @@ def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"recipe {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"recipe {path} is not valid TOML: {error}") from error
-    return parse_recipe(override(values, settings), str(path))
+    return parse_recipe(resolve_skeleton(override(values, settings), path.parent), str(path))
