@@ -133,13 +133,16 @@ def _manifest(recipe: Recipe, run: RunFolder, sha256: dict[str, str]) -> BundleM
         description=recipe.bundle.description,
         intended_use=recipe.bundle.intended_use,
         keypoints=recipe.keypoints,
-        input=CropInput(width=size.width, height=size.height, padding=size.padding),
+        input=CropInput(width=size.width, height=size.height, padding=size.padding, warp=size.warp),
         output=CodecOutput(
             heatmap_width=codec.heatmap_width,
             heatmap_height=codec.heatmap_height,
             stride=codec.stride,
+            alignment=codec.alignment,
+            encoding=codec.encoding,
             sigma=codec.sigma,
             decoding=codec.decoding,
+            blur_kernel=codec.blur_kernel,
         ),
         licence=recipe.bundle.licence,
         training={

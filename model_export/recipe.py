@@ -17,17 +17,27 @@ from pydantic import (
     model_validator,
 )
 
+from model_export.augmentation_sections import Augmentation
 from model_export.data.readers import READERS
 from model_export.errors import RecipeError
 from model_export.optimisation import Optimisation
 from model_export.overrides import override
 from model_export.skeleton import resolve_skeleton
-from service.contract.bundle_manifest import Keypoints, Licence, describe_problems
+from service.contract.bundle_manifest import BlurKernel, Keypoints, Licence, describe_problems
+from service.contract.crop_transform import Box, CropTransform, Warp
 from service.contract.heatmap_decoding import HeatmapDecoding
-from service.contract.keypoint_codec import KeypointCodec
+from service.contract.heatmap_encoding import HeatmapEncoding
+from service.contract.keypoint_codec import DEFAULT_BLUR_KERNEL, HeatmapAlignment, KeypointCodec
 
 DATA_VARIABLE = "FOCALPOINT_DATA"
-_UNION_TAGS = ("annotated", "synthetic", "one_cycle", "drops")  # pydantic puts them into the place of an error
+_UNION_TAGS = (
+    "annotated",
+    "synthetic",
+    "one_cycle",
+    "drops",
+    "robust",
+    "classical",
+)  # pydantic puts them into the place of an error
 
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
@@ -105,11 +115,27 @@ def _kind_of_data(values: Any) -> str:
 
 
 class Input(_Section):
-    """The crop that the network sees, in pixels; `padding` is the factor by which the box is grown."""
+    """The crop that the network sees, in pixels; `padding` is the factor by which the box is grown; `warp`
+    is the pixel convention, see docs/geometry.md."""
 
     width: Count
     height: Count
     padding: Positive
+    warp: Warp
+
+    def crop_transform(
+        self, box: Box, *, growth: float = 1.0, rotation_degrees: float = 0.0, mirrored: bool = False
+    ) -> CropTransform:
+        """The crop around a box in image pixels; `growth` multiplies the padding, for the rest see `CropTransform`."""
+        return CropTransform.around(
+            box,
+            self.width,
+            self.height,
+            self.padding * growth,
+            self.warp,
+            rotation_degrees=rotation_degrees,
+            mirrored=mirrored,
+        )
 
 
 class Network(_Section):
@@ -125,11 +151,23 @@ class Network(_Section):
 
 
 class Codec(_Section):
-    """How keypoints become heatmaps and back; `sigma` in heatmap cells."""
+    """How keypoints become heatmaps and back, see `KeypointCodec`; `sigma` and `blur_kernel` in heatmap cells."""
 
     stride: Count
     sigma: Positive
+    alignment: HeatmapAlignment
+    encoding: HeatmapEncoding
     decoding: HeatmapDecoding
+    blur_kernel: BlurKernel | None = None
+
+    @model_validator(mode="after")
+    def _dark_has_a_kernel(self) -> Self:
+        if (self.blur_kernel is not None) != (self.decoding in {"dark", "dark_udp"}):
+            raise ValueError(
+                f"expected blur_kernel with decoding dark or dark_udp and with no other, "
+                f"found decoding {self.decoding} and blur_kernel {self.blur_kernel}"
+            )
+        return self
 
 
 class AdversarialFocal(_Section):
@@ -154,20 +192,6 @@ class AdversarialFocal(_Section):
     gradient_penalty: Positive
     critic_learning_rate: Positive
     critic_betas: tuple[Share, Share]
-
-
-class Augmentation(_Section):
-    """Random changes of the training crops; see `augmentation.py` for each. Shares are probabilities per sample."""
-
-    scale: tuple[Positive, Positive]
-    shift: Annotated[float, Field(ge=0)]
-    rotation_degrees: Annotated[float, Field(ge=0)]
-    flip_share: Share
-    wide_share: Share
-    wide_scale: Annotated[float, Field(ge=1)]
-    photometric_share: Share
-    blur_share: Share
-    occlusion_share: Share
 
 
 class Evaluation(_Section):
@@ -204,7 +228,7 @@ class Recipe(_Section):
     codec: Codec
     base_losses: dict[str, Positive]
     adversarial_focal: AdversarialFocal
-    augmentation: Augmentation
+    augmentation: Annotated[Augmentation, Field(discriminator="name")]
     optimisation: Optimisation
     evaluation: Evaluation
     bundle: Bundle
@@ -217,6 +241,12 @@ class Recipe(_Section):
                 raise ValueError(f"input.{side} is {pixels}, which codec.stride {self.codec.stride} does not divide")
         if max(self.evaluation.normaliser) >= len(self.keypoints.names):
             raise ValueError(f"evaluation.normaliser names a keypoint beyond the {len(self.keypoints.names)} there are")
+        if self.augmentation.name == "classical" and max(self.augmentation.upper_body, default=0) >= len(
+            self.keypoints.names
+        ):
+            raise ValueError(
+                f"augmentation.upper_body names a keypoint beyond the {len(self.keypoints.names)} there are"
+            )
         if not self.base_losses:
             raise ValueError("base_losses names no loss")
         return self
@@ -224,9 +254,16 @@ class Recipe(_Section):
     @property
     def keypoint_codec(self) -> KeypointCodec:
         """The codec that training, evaluation and serving share."""
-        stride = self.codec.stride
+        settings = self.codec
         return KeypointCodec(
-            self.input.width // stride, self.input.height // stride, stride, self.codec.sigma, self.codec.decoding
+            heatmap_width=self.input.width // settings.stride,
+            heatmap_height=self.input.height // settings.stride,
+            stride=settings.stride,
+            sigma=settings.sigma,
+            decoding=settings.decoding,
+            alignment=settings.alignment,
+            encoding=settings.encoding,
+            blur_kernel=settings.blur_kernel or DEFAULT_BLUR_KERNEL,
         )
 
     def without_afl(self) -> Self:

@@ -67,6 +67,7 @@ class Trainer:
         crops = TrainingCrops(
             training,
             recipe.input,
+            recipe.keypoint_codec,
             recipe.augmentation,
             recipe.keypoints.flip_pairs,
             recipe.seed,

@@ -9,9 +9,12 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
 from model_export.augmentation import change_pixels, random_crop_transform, swap_flip_pairs
+from model_export.augmentation_sections import Augmentation
+from model_export.classical_augmentation import classical_crop_transform
 from model_export.data.keypoint_sample import KeypointSample
-from model_export.recipe import Augmentation, Input
+from model_export.recipe import Input
 from service.contract.crop_transform import CropTransform, ImageHW3
+from service.contract.keypoint_codec import KeypointCodec
 
 EpochAndIndex = tuple[int, int]
 
@@ -31,19 +34,22 @@ class CropSample(TypedDict):
 class TrainingCrops(Dataset[CropSample]):
     """Randomly augmented crops, asked for by (epoch, index) so that a resumed run draws the very same ones.
 
-    From epoch `mirrored_epochs` on no crop is mirrored.
+    From epoch `mirrored_epochs` on no crop is mirrored. A keypoint that has no place in the codec's heatmap is not
+    visible.
     """
 
     def __init__(
         self,
         samples: Sequence[KeypointSample],
         input_size: Input,
+        codec: KeypointCodec,
         augmentation: Augmentation,
         flip_pairs: Sequence[tuple[int, int]],
         seed: int,
         mirrored_epochs: int,
     ):
         self.samples, self.input, self.flip_pairs, self.seed = samples, input_size, flip_pairs, seed
+        self.codec = codec
         self.augmentation, self.mirrored_epochs = augmentation, mirrored_epochs
         self.unmirrored = augmentation.model_copy(update={"flip_share": 0.0})
 
@@ -54,18 +60,23 @@ class TrainingCrops(Dataset[CropSample]):
         epoch, index = key
         sample = self.samples[index]
         random = np.random.default_rng((self.seed, epoch, index))
-        image, size = sample.read_image(), self.input
         augmentation = self.augmentation if epoch < self.mirrored_epochs else self.unmirrored
-        transform = random_crop_transform(
-            image, sample.box, size.width, size.height, size.padding, augmentation, random
-        )
+        crop, transform = _draw_crop(sample, self.input, augmentation, random)
         points, visible = transform.to_crop(sample.points_in_image), sample.visible
         if np.linalg.det(transform.matrix[:, :2]) < 0:
             points, visible = swap_flip_pairs(points, self.flip_pairs), swap_flip_pairs(visible, self.flip_pairs)
-        crop = change_pixels(transform.extract(image), augmentation, random)
-        # A keypoint that the crop cuts off has no place in the heatmap.
-        inside = ((points > -0.5) & (points < np.array([size.width, size.height]) - 0.5)).all(axis=1)
-        return _crop_sample(crop, points, visible & inside, index)
+        return _crop_sample(crop, points, visible & self.codec.can_encode(points), index)
+
+
+def _draw_crop(
+    sample: KeypointSample, size: Input, augmentation: Augmentation, random: np.random.Generator
+) -> tuple[ImageHW3, CropTransform]:
+    image = sample.read_image()
+    if augmentation.name == "classical":
+        transform = classical_crop_transform(sample, size, augmentation, random)
+        return transform.extract(image), transform
+    transform = random_crop_transform(image, sample.box, size, augmentation, random)
+    return change_pixels(transform.extract(image), augmentation, random), transform
 
 
 class ValidationCrops(Dataset[CropSample]):
@@ -79,7 +90,7 @@ class ValidationCrops(Dataset[CropSample]):
 
     def __getitem__(self, index: int) -> CropSample:
         sample = self.samples[index]
-        transform = CropTransform.around(sample.box, self.input.width, self.input.height, self.input.padding)
+        transform = self.input.crop_transform(sample.box)
         points = transform.to_crop(sample.points_in_image)
         return _crop_sample(transform.extract(sample.read_image()), points, sample.visible, index)
 

@@ -62,6 +62,12 @@ class Box:
         return self.x + self.width / 2, self.y + self.height / 2
 
 
+def box_around(centre: tuple[float, float], width: float, height: float, warp: Warp) -> Box:
+    """The box of that size in image pixels whose centre, as the warp has it, is a point (x, y)."""
+    corner = 0.5 if warp == "half_pixel" else 0.0
+    return Box(centre[0] + corner - width / 2, centre[1] + corner - height / 2, width, height)
+
+
 class View(NamedTuple):
     """What a crop shows of an image before it is turned or mirrored.
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from model_export.augmentation_sections import ClassicalAugmentation, RobustAugmentation
 from model_export.base_losses import BASE_LOSSES
 from model_export.networks import NETWORKS
 from model_export.optimisation import Drops, OneCycle, Optimisation
 from model_export.recipe import (
     AdversarialFocal,
     AnnotatedData,
-    Augmentation,
     Bundle,
     Codec,
     Evaluation,
@@ -41,7 +41,7 @@ SECTIONS = {
     "codec": keys_of(Codec),
     "base_losses": set(BASE_LOSSES),
     "adversarial_focal": keys_of(AdversarialFocal),
-    "augmentation": keys_of(Augmentation),
+    "augmentation": keys_of(RobustAugmentation, ClassicalAugmentation),
     "optimisation": keys_of(Optimisation, OneCycle, Drops) - {"schedule"},
     "evaluation": keys_of(Evaluation),
     "bundle": keys_of(Bundle, Licence) - {"licence"},
