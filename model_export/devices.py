@@ -1,5 +1,6 @@
 """Training on several devices: one process each, started by torchrun; every helper is a no-op on a single one."""
 
+import logging
 import os
 from collections.abc import Iterable
 from datetime import timedelta
@@ -25,6 +26,7 @@ def build_fabric(precision: Precision) -> Fabric:
     here, everywhere = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), int(os.environ.get("WORLD_SIZE", "1"))
     if precision == "16-mixed" and not torch.cuda.is_available():
         raise RecipeError("optimisation.precision is 16-mixed, which needs a GPU: take bf16-mixed or 32-true here")
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces each process in four lines
     strategy = DDPStrategy(timeout=_PATIENCE) if everywhere > 1 else "auto"
     fabric = Fabric(
         accelerator="auto", devices=here, num_nodes=everywhere // here, strategy=strategy, precision=precision

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import uuid
 from collections.abc import Sequence
 
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -19,6 +20,7 @@ def run_on_devices(devices: int, arguments: Sequence[str]) -> bool:
         min_nodes=1,
         max_nodes=1,
         nproc_per_node=devices,
+        run_id=str(uuid.uuid4()),
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
         max_restarts=0,

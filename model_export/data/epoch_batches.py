@@ -6,7 +6,7 @@ import numpy as np
 from torch.utils.data import Sampler
 
 from model_export.data.dataset import EpochAndIndex
-from model_export.errors import DataError
+from model_export.errors import DataError, RecipeError
 
 
 class EpochBatches(Sampler[list[EpochAndIndex]]):
@@ -22,6 +22,11 @@ class EpochBatches(Sampler[list[EpochAndIndex]]):
 
     def __init__(self, count: int, batch_size: int, seed: int, *, rank: int = 0, devices: int = 1, parts: int = 1):
         pieces = devices * parts
+        if batch_size % pieces:
+            raise RecipeError(
+                f"optimisation.batch_size is {batch_size}, which {devices} devices with optimisation.accumulation "
+                f"{parts} do not divide"
+            )
         self.part_size = min(batch_size, count) // pieces
         if not self.part_size:
             raise DataError(
