@@ -51,13 +51,19 @@ def train(
 def evaluate(
     bundle: Annotated[Path, typer.Argument(help="bundle folder")],
     url: Annotated[str | None, typer.Option(help="measure this running service, whole pictures without boxes")] = None,
+    boxes: Annotated[
+        str | None,
+        typer.Option(help="label | annotated | FILE of COCO detections; default: annotated, else around the labels"),
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="write the report here")] = None,
+    ced: Annotated[Path | None, typer.Option(help="draw the cumulative error distribution of NME here (PNG)")] = None,
+    coco_results: Annotated[Path | None, typer.Option(help="write the keypoints here as COCO results (JSON)")] = None,
 ) -> None:
-    """Measure a bundle on the validation split of its recipe, with boxes around the labels."""
+    """Measure a bundle on the validation split of its recipe, by the recipe's metrics."""
     with _errors_in_one_sentence():
-        from model_export.evaluate_command import run_evaluation
+        from model_export.evaluate_command import Outputs, run_evaluation
 
-        run_evaluation(bundle, url, json_file)
+        run_evaluation(bundle, url, boxes, Outputs(json_file, ced, coco_results))
 
 
 def export(
@@ -68,6 +74,7 @@ def export(
     """Export a finished run as a bundle, checked against torch and measured on the validation split."""
     with _errors_in_one_sentence():
         from model_export.export_bundle import export_bundle
+        from model_export.metrics.figures import value_text
         from model_export.run_folder import RunFolder
 
         manifest, parity = export_bundle(RunFolder(run), output, golden)
@@ -77,7 +84,8 @@ def export(
             f"points ({parity.tie_share:.1%} ties left out)"
         )
         for figure in manifest.accuracy:
-            typer.echo(f"{figure.metric} {figure.value:.2%}, {figure.normaliser}, {figure.box_protocol}, {figure.data}")
+            value = value_text(figure.value, figure.unit)
+            typer.echo(f"{figure.metric} {value}, {figure.convention}, {figure.box_protocol}, {figure.data}")
 
 
 def describe(

@@ -11,6 +11,13 @@ import torch
 from model_export.training_step import StepRecord
 
 EpochRecord = dict[str, Any]
+VALIDATION_PREFIX = "validation_"
+
+
+def followed_figures(record: EpochRecord) -> dict[str, float | None]:
+    """What an epoch's validation measured, by name; None where there was nothing to measure; empty without one."""
+    found = {key: value for key, value in record.items() if key.startswith(VALIDATION_PREFIX)}
+    return {key.removeprefix(VALIDATION_PREFIX): value for key, value in found.items()}
 
 
 def step_moments(record: StepRecord) -> torch.Tensor:

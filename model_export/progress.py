@@ -9,9 +9,10 @@ from datetime import timedelta
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from model_export.epoch_record import EpochRecord
+from model_export.epoch_record import EpochRecord, followed_figures
 
 _SECONDS_BETWEEN_LINES = 600.0
+_FIGURES_IN_A_LINE = 3
 
 
 @dataclass(slots=True)
@@ -68,6 +69,6 @@ def describe_epoch(record: EpochRecord, epochs: int) -> str:
     line += f"  difficulty {record['difficulty_mean']:.3f} ± {record['difficulty_spread']:.3f}"
     line += f" (correlation with loss {record['difficulty_loss_correlation']:+.2f})"
     line += f"  {record['seconds']:.0f} s, {record['loader_share']:.0%} waiting for the loader"
-    if "validation_nme" in record:
-        line += f"  NME {record['validation_nme']:.2%}  failures {record['validation_failure_rate']:.2%}"
+    for key, value in list(followed_figures(record).items())[:_FIGURES_IN_A_LINE]:
+        line += f"  {key} {'nothing to measure' if value is None else f'{value:.4g}'}"
     return line

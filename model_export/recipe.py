@@ -20,6 +20,9 @@ from pydantic import (
 from model_export.augmentation_sections import Augmentation
 from model_export.data.readers import READERS
 from model_export.errors import RecipeError
+from model_export.metrics.oks import WHOLEBODY_COUNT
+from model_export.metrics.settings import UNION_TAGS as METRIC_TAGS
+from model_export.metrics.settings import Evaluation
 from model_export.optimisation import Optimisation
 from model_export.overrides import override
 from model_export.skeleton import resolve_skeleton
@@ -37,6 +40,7 @@ _UNION_TAGS = (
     "drops",
     "robust",
     "classical",
+    *METRIC_TAGS,
 )  # pydantic puts them into the place of an error
 
 Positive = Annotated[float, Field(gt=0)]
@@ -194,14 +198,6 @@ class AdversarialFocal(_Section):
     critic_betas: tuple[Share, Share]
 
 
-class Evaluation(_Section):
-    """NME is divided by the distance of the two keypoints `normaliser`, called `normaliser_name`."""
-
-    normaliser: tuple[int, int]
-    normaliser_name: str
-    failure_threshold: Positive
-
-
 class Bundle(_Section):
     """What the exported bundle says of itself."""
 
@@ -239,8 +235,6 @@ class Recipe(_Section):
             pixels = getattr(self.input, side)
             if pixels % self.codec.stride:
                 raise ValueError(f"input.{side} is {pixels}, which codec.stride {self.codec.stride} does not divide")
-        if max(self.evaluation.normaliser) >= len(self.keypoints.names):
-            raise ValueError(f"evaluation.normaliser names a keypoint beyond the {len(self.keypoints.names)} there are")
         if self.augmentation.name == "classical" and max(self.augmentation.upper_body, default=0) >= len(
             self.keypoints.names
         ):
@@ -249,6 +243,22 @@ class Recipe(_Section):
             )
         if not self.base_losses:
             raise ValueError("base_losses names no loss")
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_fit(self) -> Self:
+        count = len(self.keypoints.names)
+        for key, index in self.evaluation.keypoints_named():
+            if index >= count:
+                raise ValueError(f"{key} names keypoint {index}, beyond the {count} there are")
+        for place, metric in enumerate(self.evaluation.metrics):
+            if metric.kind in ("oks", "oks_wholebody") and self.keypoints.oks_sigmas is None:
+                raise ValueError(f"evaluation.metrics.{place} takes OKS, which needs keypoints.oks_sigmas")
+            if metric.kind == "oks_wholebody" and count != WHOLEBODY_COUNT:
+                raise ValueError(
+                    f"evaluation.metrics.{place} takes the parts of COCO-WholeBody, {WHOLEBODY_COUNT} keypoints, "
+                    f"found {count}"
+                )
         return self
 
     @property

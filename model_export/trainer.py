@@ -82,7 +82,8 @@ class Trainer:
             parts=settings.accumulation,
         )
         self.loader = self._loader(crops, batch_sampler=self.batches)
-        self.validation_loader = self._loader(ValidationCrops(validation, recipe.input), batch_size=_VALIDATION_BATCH)
+        self.validation_crops = ValidationCrops(validation, recipe.input)
+        self.validation_loader = self._loader(self.validation_crops, batch_size=_VALIDATION_BATCH)
         self.schedule = build_schedule(optimiser, settings, self.batches.steps_per_epoch)
         self.step = TrainingStep(
             network=self.network,
@@ -142,7 +143,7 @@ class Trainer:
         """The first process validates; batch norm's buffers are its own where they are not synchronised."""
         if not self.fabric.is_global_zero:
             return {}
-        return validate(self.averaged, self.validation_loader, self.recipe, self.fabric.device)
+        return validate(self.averaged, self.validation_loader, self.validation_crops, self.recipe, self.fabric.device)
 
     def train_batch(self, parts: Sequence[CropSample]) -> torch.Tensor:
         """One step on this device's share of a batch, and the moving average brought up to it.

@@ -1,34 +1,60 @@
-"""Validation during training: the averaged weights on crops around the boxes of the labels."""
+"""Validation during training: the averaged weights on the samples' boxes, by the recipe's first metric."""
 
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
-from model_export.data.dataset import CropSample
+from model_export.data.dataset import CropSample, ValidationCrops
+from model_export.epoch_record import VALIDATION_PREFIX
 from model_export.heatmap_decoding import read_maps, to_crop
 from model_export.image_normalisation import normalise
-from model_export.keypoint_metrics import failure_rate, normalised_mean_errors, point_errors
+from model_export.metrics.coco_truth import image_ids
+from model_export.metrics.measuring import measure
+from model_export.metrics.predictions import Instance, Predictions, seen_area
+from model_export.metrics.recipe_truth import oks_truth
 from model_export.recipe import Recipe
 
 
-def validate(network: nn.Module, batches: Iterable[CropSample], recipe: Recipe, device: torch.device) -> dict[str, Any]:
-    """NME, failure rate and mean error in crop pixels, keys starting with `validation_`."""
+def validate(
+    network: nn.Module, batches: Iterable[CropSample], crops: ValidationCrops, recipe: Recipe, device: torch.device
+) -> dict[str, Any]:
+    """The figures of the recipe's first metric, keys starting with `validation_`; None where one is not finite.
+
+    Args:
+        network: gives maps.
+        batches: of the crops, in their order.
+        crops: where they come from.
+        recipe: its codec and metrics.
+        device: the network's.
+    """
     network.eval()
-    codec, found, true, visible = recipe.keypoint_codec, [], [], []
+    codec, points, scores = recipe.keypoint_codec, [], []
     with torch.inference_mode():
         for batch in batches:
             prediction = read_maps(network(normalise(batch["crop"].to(device))), codec)
-            found.append(to_crop(prediction.points_in_heatmap_NK2, codec).cpu().numpy())
-            true.append(batch["points_in_crop"].numpy())
-            visible.append(batch["visible"].numpy())
-    points, labels, seen = np.concatenate(found), np.concatenate(true), np.concatenate(visible)
-    settings = recipe.evaluation
-    errors = normalised_mean_errors(points, labels, seen, settings.normaliser)
-    return {
-        "validation_nme": float(errors.mean()),
-        "validation_failure_rate": failure_rate(errors, settings.failure_threshold),
-        "validation_error_in_crop": float(np.nanmean(point_errors(points, labels, seen))),
-    }
+            points.append(to_crop(prediction.points_in_heatmap_NK2, codec).cpu().numpy())
+            scores.append(prediction.heatmaps_NKhw.amax(dim=(2, 3)).clamp(0, 1).cpu().numpy())
+    predictions = _in_images(crops, np.concatenate(points), np.concatenate(scores), recipe)
+    figures = measure(recipe.evaluation.metrics[:1], predictions)
+    return {f"{VALIDATION_PREFIX}{figure.metric}": figure.json_value for figure in figures}
+
+
+def _in_images(
+    crops: ValidationCrops,
+    points_in_crop_SK2: NDArray[np.float32],
+    scores_SK: NDArray[np.float32],
+    recipe: Recipe,
+) -> Predictions:
+    transforms = [crops.transform(index) for index in range(len(crops))]
+    points = np.stack([one.to_image(found) for one, found in zip(transforms, points_in_crop_SK2, strict=True)])
+    instances = [
+        Instance(image_id, found, of_points, 1.0, seen_area(transform))
+        for image_id, found, of_points, transform in zip(
+            image_ids(crops.samples), points, scores_SK, transforms, strict=True
+        )
+    ]
+    return Predictions(crops.samples, points, instances, oks_truth(recipe, crops.samples))

@@ -88,9 +88,12 @@ class ValidationCrops(Dataset[CropSample]):
     def __len__(self) -> int:
         return len(self.samples)
 
+    def transform(self, index: int) -> CropTransform:
+        """The map from a sample's picture to its crop."""
+        return self.input.crop_transform(self.samples[index].box)
+
     def __getitem__(self, index: int) -> CropSample:
-        sample = self.samples[index]
-        transform = self.input.crop_transform(sample.box)
+        sample, transform = self.samples[index], self.transform(index)
         points = transform.to_crop(sample.points_in_image)
         return _crop_sample(transform.extract(sample.read_image()), points, sample.visible, index)
 

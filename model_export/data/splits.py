@@ -1,12 +1,12 @@
 """The training and validation samples that a recipe names."""
 
 import logging
-from collections.abc import Sequence
 
 from model_export.data.checked_reading import read_checked
 from model_export.data.keypoint_sample import KeypointSample
 from model_export.data.synthetic import KEYPOINT_NAMES, draw_samples
-from model_export.errors import DataError, RecipeError
+from model_export.errors import RecipeError
+from model_export.metrics.recipe_truth import check_measurable
 from model_export.recipe import AnnotatedData, Recipe
 
 _log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def validation_samples(recipe: Recipe) -> list[KeypointSample]:
     data = recipe.data
     if isinstance(data, AnnotatedData):
         samples = _read(data, data.validation, data.validation_images, len(recipe.keypoints.names))
-        _check_normaliser(samples, recipe.evaluation.normaliser)
+        check_measurable(samples, recipe)
         return samples
     _check_drawn_keypoints(recipe)
     return draw_samples(data.validation_count, recipe.seed + _VALIDATION_SEED_OFFSET)
@@ -51,18 +51,6 @@ def _read(data: AnnotatedData, annotations: str, images: str | None, keypoint_co
     if reading.faults:
         _log.warning("%s: %d objects skipped, the first: %s", path, len(reading.faults), reading.faults[0])
     return reading.samples
-
-
-def _check_normaliser(samples: Sequence[KeypointSample], normaliser: tuple[int, int]) -> None:
-    """Every error is divided by the distance of these two keypoints: a sample without it cannot be measured."""
-    first, second = normaliser
-    for sample in samples:
-        if not sample.visible[[first, second]].all():
-            raise DataError(
-                f"{sample.origin}: evaluation.normaliser needs keypoints {first} and {second}, one is empty"
-            )
-        if (sample.points_in_image[first] == sample.points_in_image[second]).all():
-            raise DataError(f"{sample.origin}: evaluation.normaliser needs keypoints {first} and {second} apart")
 
 
 def _check_drawn_keypoints(recipe: Recipe) -> None:

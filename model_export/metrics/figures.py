@@ -4,6 +4,13 @@ import math
 from typing import NamedTuple
 
 
+def value_text(value: float, unit: str, *, signed: bool = False) -> str:
+    """A value as it is printed: a share in percent, anything else with its unit."""
+    if unit == "share":
+        return f"{value:.2%}"
+    return f"{value:+.2f} {unit}" if signed else f"{value:.2f} {unit}"
+
+
 class Figure(NamedTuple):
     """One value of one metric.
 
@@ -28,9 +35,12 @@ class Figure(NamedTuple):
         """The value as it is printed."""
         if math.isnan(self.value):
             return "nothing to measure"
-        if self.unit == "share":
-            return f"{self.value:.2%}"
-        return f"{self.value:+.2f} {self.unit}" if "offset" in self.metric else f"{self.value:.2f} {self.unit}"
+        return value_text(self.value, self.unit, signed=self.signed)
+
+    @property
+    def signed(self) -> bool:
+        """Whether zero is best and either side of it is worse, as for an offset."""
+        return self.metric.startswith("offset")
 
     @property
     def json_value(self) -> float | None:

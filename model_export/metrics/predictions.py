@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_export.data.keypoint_sample import KeypointSample
-from service.contract.crop_transform import Box
+from service.contract.crop_transform import Box, CropTransform
 
 FloatArray = NDArray[np.floating[Any]]
 BoolArray = NDArray[np.bool_]
@@ -30,6 +30,14 @@ class Instance(NamedTuple):
     scores_K: FloatArray
     box_score: float
     area: float
+
+
+def seen_area(transform: CropTransform) -> float:
+    """Square pixels of the image that a crop shows, its padding and what lies outside the image included.
+
+    SimpleBaseline and HRNet compare instances by this area.
+    """
+    return transform.width * transform.height / transform.scale**2
 
 
 class LabelledPerson(NamedTuple):

@@ -116,7 +116,7 @@ class Accuracy(_Record):
     metric: str
     value: float
     unit: str
-    normaliser: str
+    convention: str
     box_protocol: str
     data: str
 

@@ -125,8 +125,8 @@ def test_train_asks_for_the_variable_that_names_the_data(tmp_path: Path) -> None
         (csv_row("a.png", 5), "a.png cannot be read: No such file or directory"),
         (csv_row("labels.csv", 5), "labels.csv cannot be decoded"),
         (csv_row("drawn.png", 5).replace("10,11", "10,900"), "line 2: keypoint 0 lies at (10, 900), outside the pict"),
-        (csv_row("drawn.png", 5).replace("10,11", ","), "line 2: evaluation.normaliser needs keypoints 0 and 1, one"),
-        (csv_row("drawn.png", 5).replace("12,13", "10,11"), "evaluation.normaliser needs keypoints 0 and 1 apart"),
+        (csv_row("drawn.png", 5).replace("10,11", ","), "line 2: evaluation.metrics.0 (nme) cannot be measured"),
+        (csv_row("drawn.png", 5).replace("12,13", "10,11"), "as none of the 1 samples has the labels, normaliser or"),
     ],
 )
 def test_train_names_the_file_and_what_is_wrong_with_it(tmp_path: Path, csv_text: str, message: str) -> None:

@@ -1,5 +1,6 @@
 """Recipes: complete, strict, and clear about what is wrong."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,14 @@ import pytest
 from model_export.errors import RecipeError
 from model_export.recipe import AnnotatedData, load_recipe, parse_recipe
 from tests.model_export.recipes import recipe_values, shipped_recipe_path
+
+OKS = {"kind": "oks", "area": "annotated", "keypoint_score_above": 0.2, "nms_above": 0.9}
+
+
+def nme(keypoints: Sequence[int] = (0, 1), thresholds: Sequence[float] = (0.1,)) -> dict[str, Any]:
+    """An NME metric as a recipe writes it."""
+    normaliser = {"kind": "keypoint_distance", "keypoints": list(keypoints), "name": "a pair"}
+    return {"kind": "nme", "thresholds": list(thresholds), "normaliser": normaliser}
 
 
 @pytest.mark.parametrize("name", ["face68", "drawn_faces"])
@@ -44,7 +53,13 @@ def test_the_face_recipe_names_68_keypoints_and_every_one_has_its_mirror_image()
         ("optimisation", "schedule", SETTLING | {"warm_up": 1}, r"unknown key optimisation\.schedule\.warm_up"),
         ("optimisation", "schedule", {"name": "cosine"}, r"optimisation\.schedule: .*one_cycle.*drops"),
         ("input", "width", 66, "input.width is 66, which codec.stride 4 does not divide"),
-        ("evaluation", "normaliser", [0, 9], "names a keypoint beyond the 5 there are"),
+        ("evaluation", "metrics", [], "evaluation.metrics: .*at least 1 item"),
+        ("evaluation", "metrics", [{"kind": "map"}], r"evaluation\.metrics\.0: .*'nme'.*'oks'"),
+        ("evaluation", "metrics", [{"kind": "epe", "unit": "mm"}], r"unknown key evaluation\.metrics\.0\.unit"),
+        ("evaluation", "metrics", [nme(keypoints=[0, 9])], r"normaliser\.keypoints names keypoint 9, beyond the 5"),
+        ("evaluation", "metrics", [nme(thresholds=[0.1, 0.08])], r"metrics\.0\.thresholds: expected rising numbers"),
+        ("evaluation", "metrics", [{"kind": "pckh", "left_out": [6]}], r"left_out names keypoint 6, beyond the 5"),
+        ("evaluation", "metrics", [OKS], r"metrics\.0 takes OKS, which needs keypoints\.oks_sigmas"),
         ("adversarial_focal", "place", "somewhere", "adversarial_focal.place: .*found 'somewhere'"),
         ("keypoints", "flip_pairs", [[0, 7]], "names a keypoint beyond the 5 there are"),
         ("data", "format", "xml", r"data\.format: .*csv.*synthetic, found 'xml'"),

@@ -9,6 +9,18 @@ from pydantic import BaseModel
 
 from model_export.augmentation_sections import ClassicalAugmentation, RobustAugmentation
 from model_export.base_losses import BASE_LOSSES
+from model_export.metrics.settings import (
+    EpeSettings,
+    Evaluation,
+    GroupDistance,
+    KeypointDistance,
+    NmeSettings,
+    OksSettings,
+    PckhSettings,
+    PckSettings,
+    RadialErrorSettings,
+    SampleLength,
+)
 from model_export.networks import NETWORKS
 from model_export.optimisation import Drops, OneCycle, Optimisation
 from model_export.recipe import (
@@ -16,7 +28,6 @@ from model_export.recipe import (
     AnnotatedData,
     Bundle,
     Codec,
-    Evaluation,
     Input,
     Network,
     Recipe,
@@ -32,6 +43,8 @@ def keys_of(*sections: type[BaseModel]) -> set[str]:
     return {name for section in sections for name in section.model_fields}
 
 
+METRICS = (NmeSettings, PckSettings, PckhSettings, EpeSettings, RadialErrorSettings, OksSettings)
+NORMALISERS = (KeypointDistance, GroupDistance, SampleLength)
 SECTIONS = {
     "data": keys_of(AnnotatedData, SyntheticData),
     "input": keys_of(Input),
@@ -43,7 +56,7 @@ SECTIONS = {
     "adversarial_focal": keys_of(AdversarialFocal),
     "augmentation": keys_of(RobustAugmentation, ClassicalAugmentation),
     "optimisation": keys_of(Optimisation, OneCycle, Drops) - {"schedule"},
-    "evaluation": keys_of(Evaluation),
+    "evaluation": keys_of(Evaluation, *METRICS, *NORMALISERS),
     "bundle": keys_of(Bundle, Licence) - {"licence"},
 }
 

@@ -23,9 +23,9 @@ EXPECTED_KEYS = {
     "learning_rate",
     "seconds",
     "loader_share",
-    "validation_nme",
-    "validation_failure_rate",
-    "validation_error_in_crop",
+    "validation_NME",
+    "validation_FR@0.1",
+    "validation_AUC@0.1",
 }
 
 
