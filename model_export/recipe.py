@@ -63,17 +63,28 @@ class AnnotatedData(_Section):
 
     A relative `root` lies below the folder that the environment variable FOCALPOINT_DATA names; everything else lies
     below `root`. Without `train_images` or `validation_images` the pictures' names are relative to the folder of that
-    annotation file (to the folder itself, where a format's annotations are a folder). With `skip_bad` a faulty object
-    or picture is skipped and counted; without it, it is an error.
+    annotation file (to the folder itself, where a format's annotations are a folder). Either `validation` names the
+    annotations to validate on, or `validation_share` takes about that share of the pictures of `train` out for it, see
+    `data/content_split.py`. With `skip_bad` a faulty object or picture is skipped and counted; without it, it is an
+    error.
     """
 
     format: Annotated[str, AfterValidator(_known_format)]
     root: str
     train: str
-    validation: str
+    validation: str | None = None
+    validation_share: Annotated[float, Field(gt=0, lt=1)] | None = None
     train_images: str | None = None
     validation_images: str | None = None
     skip_bad: bool = False
+
+    @model_validator(mode="after")
+    def _one_validation(self) -> Self:
+        if (self.validation is None) == (self.validation_share is None):
+            raise ValueError("expected either validation, an annotation file, or validation_share, found both or none")
+        if self.validation is None and self.validation_images is not None:
+            raise ValueError("validation_images needs validation, the annotation file whose pictures lie there")
+        return self
 
     def folder(self) -> Path:
         """The folder that holds the annotation files.

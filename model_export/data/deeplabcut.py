@@ -37,11 +37,7 @@ def read_deeplabcut(annotations: Path, images: Path, keypoint_count: int) -> Ite
     Raises:
         DataError: a file cannot be read, is of another kind, or two files list other keypoints.
     """
-    files = sorted(annotations.rglob("CollectedData*.csv")) if annotations.is_dir() else [annotations]
-    if not files:
-        raise DataError(
-            f"annotation file {annotations}: expected a folder with CollectedData*.csv, found none below it"
-        )
+    files = _files(annotations)
     first = read_bodyparts(files[0])
     for path in files:
         rows = _read_rows(path)
@@ -56,13 +52,23 @@ def read_deeplabcut(annotations: Path, images: Path, keypoint_count: int) -> Ite
         yield from parse_each(rows[3:], partial(_parse_row, path, images, layout))
 
 
-def read_bodyparts(path: Path) -> tuple[str, ...]:
-    """The names of the keypoints, in the file's order.
+def read_bodyparts(annotations: Path) -> tuple[str, ...]:
+    """The names of the keypoints, in the order of the file, or of the first one of a folder.
 
     Raises:
         DataError: the file cannot be read, or is of another kind.
     """
+    path = _files(annotations)[0]
     return _read_header(path, _read_rows(path)[:4]).bodyparts
+
+
+def _files(annotations: Path) -> list[Path]:
+    files = sorted(annotations.rglob("CollectedData*.csv")) if annotations.is_dir() else [annotations]
+    if not files:
+        raise DataError(
+            f"annotation file {annotations}: expected a folder with CollectedData*.csv, found none below it"
+        )
+    return files
 
 
 def _read_rows(path: Path) -> list[tuple[int, list[str]]]:

@@ -1,8 +1,11 @@
 """The training and validation samples that a recipe names."""
 
 import logging
+from collections.abc import Sequence
 
 from model_export.data.checked_reading import read_checked
+from model_export.data.content_split import split_by_content
+from model_export.data.keypoint_names import NAMES_IN_FILE, check_names
 from model_export.data.keypoint_sample import KeypointSample
 from model_export.data.synthetic import KEYPOINT_NAMES, draw_samples
 from model_export.errors import RecipeError
@@ -21,7 +24,8 @@ def training_samples(recipe: Recipe) -> list[KeypointSample]:
     """
     data = recipe.data
     if isinstance(data, AnnotatedData):
-        return _read(data, data.train, data.train_images, len(recipe.keypoints.names))
+        samples = _read(data, data.train, data.train_images, recipe.keypoints.names)
+        return samples if data.validation_share is None else split_by_content(samples, data.validation_share)[0]
     _check_drawn_keypoints(recipe)
     return draw_samples(data.train_count, recipe.seed)
 
@@ -34,17 +38,26 @@ def validation_samples(recipe: Recipe) -> list[KeypointSample]:
     """
     data = recipe.data
     if isinstance(data, AnnotatedData):
-        samples = _read(data, data.validation, data.validation_images, len(recipe.keypoints.names))
+        samples = _read_validation(data, recipe.keypoints.names)
         check_measurable(samples, recipe)
         return samples
     _check_drawn_keypoints(recipe)
     return draw_samples(data.validation_count, recipe.seed + _VALIDATION_SEED_OFFSET)
 
 
-def _read(data: AnnotatedData, annotations: str, images: str | None, keypoint_count: int) -> list[KeypointSample]:
+def _read_validation(data: AnnotatedData, names: Sequence[str]) -> list[KeypointSample]:
+    if data.validation is not None:
+        return _read(data, data.validation, data.validation_images, names)
+    assert data.validation_share is not None
+    return split_by_content(_read(data, data.train, data.train_images, names), data.validation_share)[1]
+
+
+def _read(data: AnnotatedData, annotations: str, images: str | None, names: Sequence[str]) -> list[KeypointSample]:
     path = data.folder() / annotations
+    if data.format in NAMES_IN_FILE:
+        check_names(path, NAMES_IN_FILE[data.format](path), names)
     reading = read_checked(
-        data.format, path, data.images_folder(annotations, images), keypoint_count, skip_bad=data.skip_bad
+        data.format, path, data.images_folder(annotations, images), len(names), skip_bad=data.skip_bad
     )
     for rule, count in reading.left_out.items():
         _log.info("%s: %d objects left out: %s", path, count, rule)

@@ -6,6 +6,8 @@ import h5py
 import numpy as np
 import pytest
 
+from model_export.data.deeplabcut import read_bodyparts
+from model_export.data.keypoint_names import check_names
 from model_export.data.keypoint_sample import KeypointSample
 from model_export.data.readers import read_samples
 from model_export.errors import DataError
@@ -216,3 +218,11 @@ def test_a_file_that_is_not_hdf5_is_named(tmp_path: Path, data_format: str) -> N
     annotations.write_bytes(annotations.read_bytes()[:700])
     with pytest.raises(DataError, match=rf"{annotations.name} cannot be read as HDF5"):
         read(data_format, Fixture(annotations, images, count, ()))
+
+
+def test_a_recipe_that_names_other_bodyparts_than_the_file_is_refused_with_those_of_the_file(tmp_path: Path) -> None:
+    annotations = fixtures.write_deeplabcut(tmp_path).annotations
+    assert read_bodyparts(tmp_path / "labeled-data") == ("nose", "paw", "tail")
+    check_names(annotations, read_bodyparts(annotations), ("nose", "paw", "tail"))
+    with pytest.raises(DataError, match=r'as in the file, \["nose", "paw", "tail"\], found \["paw", "nose", "tail"\]'):
+        check_names(annotations, read_bodyparts(annotations), ("paw", "nose", "tail"))
