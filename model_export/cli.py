@@ -104,6 +104,33 @@ def describe(
         run_description(network, keypoints, size, option or [], as_json=as_json)
 
 
+def check_data(
+    recipe: Annotated[
+        Path | None, typer.Argument(help="recipe file (TOML); or give --format and --annotations")
+    ] = None,
+    data_format: Annotated[str | None, typer.Option("--format", help="of the annotations, as data.format")] = None,
+    annotations: Annotated[Path | None, typer.Option(help="annotation file, or folder of them")] = None,
+    images: Annotated[Path | None, typer.Option(help="folder of the pictures; default: that of the file")] = None,
+    skeleton: Annotated[str | None, typer.Option(help="shipped skeleton such as coco17, or a TOML file")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write every problem here")] = None,
+    draw: Annotated[
+        Path | None, typer.Option(help="draw the first pictures with their labels into this folder")
+    ] = None,
+) -> None:
+    """Look for mistakes in annotations and pictures; exit code 1 where there is an error."""
+    with _errors_in_one_sentence():
+        from model_export.check_data_command import file_source, recipe_sources, run_check
+
+        if recipe is not None:
+            sources, keypoints = recipe_sources(recipe)
+        elif data_format and annotations and skeleton:
+            sources, keypoints = file_source(data_format, annotations, images, skeleton)
+        else:
+            raise typer.BadParameter("give a recipe, or --format, --annotations and --skeleton")
+        if not run_check(sources, keypoints, json_file, draw):
+            raise typer.Exit(1)
+
+
 @contextmanager
 def _errors_in_one_sentence() -> Iterator[None]:
     """What the person at the keyboard can put right ends in one sentence and exit code 1."""

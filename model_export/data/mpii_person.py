@@ -45,7 +45,7 @@ def mpii_sample(person: MpiiPerson, images: Path, keypoint_count: int, where: st
         raise DataError(f"{where}: expected keypoints 0 to {keypoint_count - 1}, found {sorted(person.points)}")
     points, visible = np.zeros((keypoint_count, 2)), np.zeros(keypoint_count, dtype=bool)
     for keypoint, point in person.points.items():
-        points[keypoint], visible[keypoint] = point, True
+        points[keypoint], visible[keypoint] = (point[0] - 1.0, point[1] - 1.0), True
     try:
         box = mpii_box(person.centre, person.scale)
     except ValueError as error:
@@ -56,7 +56,7 @@ def mpii_sample(person: MpiiPerson, images: Path, keypoint_count: int, where: st
         head_size = _HEAD_SHARE * float(np.hypot(x2 - x1, y2 - y1))
     return KeypointSample(
         read_image=ImageFile(images / person.image),
-        points_in_image=points - 1.0,
+        points_in_image=points,
         visible=visible,
         origin=where,
         annotated_box=box,

@@ -107,11 +107,12 @@ def _parse(keypoint_count: int, line: _Line) -> KeypointSample:
     if min(width, height) <= 0:
         raise DataError(f"{line.where}: expected a box of width and height above zero, found {width:g} x {height:g}")
     points = values[_BOX_VALUES:].reshape(keypoint_count, sizes[len(values)])
-    visible = points[:, 2] > 0 if points.shape[1] == 3 else (points >= 0).all(axis=1)
+    visible = np.asarray(points[:, 2] > 0 if points.shape[1] == 3 else (points >= 0).all(axis=1))
+    nothing = ~visible & (points[:, :2] <= 0).any(axis=1)  # what stands in place of coordinates
     return KeypointSample(
         read_image=ImageFile(line.picture),
-        points_in_image=points[:, :2] * size - 0.5,
-        visible=np.asarray(visible),
+        points_in_image=np.where(nothing[:, None], 0.0, points[:, :2] * size - 0.5),
+        visible=visible,
         origin=line.where,
         annotated_box=Box(x - width / 2, y - height / 2, width, height),
         image_id=line.image_id,
