@@ -6,7 +6,7 @@ Importing this module is cheap: torch is imported only inside the commands.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -55,6 +55,10 @@ def evaluate(
         str | None,
         typer.Option(help="label | annotated | FILE of COCO detections; default: annotated, else around the labels"),
     ] = None,
+    flip_test: Annotated[
+        Literal["none", "plain", "shifted"],
+        typer.Option(help="average with the mirrored crop's heatmaps; shifted by one cell for alignment stride"),
+    ] = "none",
     json_file: Annotated[Path | None, typer.Option("--json", help="write the report here")] = None,
     ced: Annotated[Path | None, typer.Option(help="draw the cumulative error distribution of NME here (PNG)")] = None,
     coco_results: Annotated[Path | None, typer.Option(help="write the keypoints here as COCO results (JSON)")] = None,
@@ -63,7 +67,7 @@ def evaluate(
     with _errors_in_one_sentence():
         from model_export.evaluate_command import Outputs, run_evaluation
 
-        run_evaluation(bundle, url, boxes, Outputs(json_file, ced, coco_results))
+        run_evaluation(bundle, url, boxes, Outputs(json_file, ced, coco_results), flip_test)
 
 
 def export(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from model_export.box_protocols import BoxedPicture, Boxes
 from model_export.data.keypoint_sample import KeypointSample
+from model_export.flip_test import FLIP_TESTS, FlipTest, answer
 from model_export.metrics.figures import Figure
 from model_export.metrics.measuring import measure
 from model_export.metrics.predictions import Instance, Predictions, seen_area
@@ -37,11 +38,12 @@ Estimate = Callable[[ImageHW3, Box], Found]
 
 
 class Report(NamedTuple):
-    """What was measured on how many samples, and with which boxes."""
+    """What was measured on how many samples, with which boxes and which flip test."""
 
     figures: tuple[Figure, ...]
     box_protocol: str
     samples: int
+    flip_test: FlipTest = "none"
 
     def value(self, metric: str) -> float:
         """The value of the first figure of that name."""
@@ -50,7 +52,13 @@ class Report(NamedTuple):
     def as_json(self) -> dict[str, Any]:
         """For a JSON file; a value that is not finite is null."""
         figures = [figure._asdict() | {"value": figure.json_value} for figure in self.figures]
-        return {"box_protocol": self.box_protocol, "samples": self.samples, "figures": figures}
+        flip_test = FLIP_TESTS[self.flip_test]
+        return {
+            "box_protocol": self.box_protocol,
+            "flip_test": flip_test,
+            "samples": self.samples,
+            "figures": figures,
+        }
 
 
 class Evaluated(NamedTuple):
@@ -60,15 +68,15 @@ class Evaluated(NamedTuple):
     predictions: Predictions
 
 
-def estimate_in_process(bundle: Path, manifest: BundleManifest) -> Estimate:
-    """Keypoints from the bundle's graph, which is given the crop of the box."""
+def estimate_in_process(bundle: Path, manifest: BundleManifest, flip_test: FlipTest = "none") -> Estimate:
+    """Keypoints from the bundle's graph, which is given the crop of the box (and its mirror image: see `flip_test`)."""
     network = OnnxNetwork(bundle / MODEL_FILE)
 
     def estimate(image: ImageHW3, box: Box) -> Found:
         transform = manifest.crop_transform(box)
-        answer = network.run(transform.extract(image)[np.newaxis])
-        points = transform.to_image(answer.points_in_crop_NK2[0])
-        return Found(points, answer.scores_NK[0].astype(np.float64), seen_area(transform))
+        crops = transform.extract(image)[np.newaxis]
+        points, scores = answer(network, crops, manifest.codec, manifest.keypoints.flip_pairs, flip_test)
+        return Found(transform.to_image(points[0]), scores[0].astype(np.float64), seen_area(transform))
 
     return estimate
 

@@ -15,6 +15,7 @@ from model_export.data.splits import validation_samples
 from model_export.errors import RunError
 from model_export.evaluate import Evaluated, Report, estimate_in_process, evaluate
 from model_export.evaluate_over_http import NO_BOXES, estimate_over_http
+from model_export.flip_test import FLIP_TESTS, FlipTest
 from model_export.metrics.ced_curve import draw_ced
 from model_export.metrics.coco_results import write_coco_results
 from model_export.metrics.nme import normalised_mean_errors
@@ -37,7 +38,11 @@ NO_OUTPUTS = Outputs()
 
 
 def run_evaluation(
-    bundle: Path, url: str | None = None, boxes: str | None = None, outputs: Outputs = NO_OUTPUTS
+    bundle: Path,
+    url: str | None = None,
+    boxes: str | None = None,
+    outputs: Outputs = NO_OUTPUTS,
+    flip_test: FlipTest = "none",
 ) -> Report:
     """Measure a bundle and print the report.
 
@@ -46,6 +51,7 @@ def run_evaluation(
         url: a running service that serves this bundle; without it the bundle is run in process.
         boxes: `label`, `annotated`, or a COCO detection results file; without it those that training sees.
         outputs: files to write.
+        flip_test: whether the mirrored crop is looked at as well, and whether its heatmaps are shifted.
 
     Raises:
         BundleError, TrainingInputError: bundle, data or service cannot be used, or an output cannot be made.
@@ -60,6 +66,8 @@ def run_evaluation(
     _check_metrics(outputs, recipe.evaluation, origin)
     if url and boxes:
         raise RunError("--boxes does not go with --url: the service is given whole pictures")
+    if url and flip_test != "none":
+        raise RunError("--flip-test does not go with --url: the service answers no heatmaps")
     samples = validation_samples(recipe)
     chosen = _boxes(boxes, recipe, samples)
     if outputs.ced and not chosen.one_for_each_sample:
@@ -68,11 +76,12 @@ def run_evaluation(
         )
     if url:
         chosen = chosen._replace(protocol=NO_BOXES)
-    estimate = estimate_over_http(url, manifest) if url else estimate_in_process(bundle, manifest)
+    estimate = estimate_over_http(url, manifest) if url else estimate_in_process(bundle, manifest, flip_test)
     console = Console(highlight=False, markup=False, soft_wrap=True)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("boxes", total=len(chosen.pictures))
         done = evaluate(recipe, samples, chosen, estimate, lambda count: progress.update(task, completed=count))
+    done = done._replace(report=done.report._replace(flip_test=flip_test))
     console.print(_describe(done.report))
     _write(outputs, recipe, manifest, done)
     return done.report
@@ -135,4 +144,5 @@ def _describe(report: Report) -> str:
     ):
         lines.append(", ".join(f"{figure.metric} {figure.text}" for figure in group))
         lines.append(f"    {convention}; {counted} counted, {left_out} left out")
-    return "\n".join([*lines, f"boxes: {report.box_protocol}; {report.samples} samples"])
+    shown = f"boxes: {report.box_protocol}; {FLIP_TESTS[report.flip_test]}; {report.samples} samples"
+    return "\n".join([*lines, shown])
