@@ -26,8 +26,19 @@ def pairs_against_names(keypoints: Keypoints) -> Iterator[Problem]:
     """Keypoints called left or right whose partner is none of that name on the other side.
 
     Numbers within a name are not compared: an eyebrow may be counted from the outside on one side and from the inside
-    on the other.
+    on the other. No pairs at all are a choice, for pictures that are not to be mirrored: one warning.
     """
+    problems = list(_without_partner(keypoints))
+    if problems and not keypoints.flip_pairs:
+        detail = (
+            f"{len(problems)} are called left or right and there are no flip pairs: mirror no picture (flip_share 0)"
+        )
+        yield Problem("flip_pair_name", "warning", "keypoints", detail)
+    else:
+        yield from problems
+
+
+def _without_partner(keypoints: Keypoints) -> Iterator[Problem]:
     without_numbers = [re.sub(r"\d+", "#", name) for name in keypoints.names]
     partner = {a: b for pair in keypoints.flip_pairs for a, b in (pair, pair[::-1])}
     for index, name in enumerate(keypoints.names):

@@ -169,7 +169,8 @@ def test_a_pair_without_named_sides_has_none_to_exchange() -> None:
     ("names", "pairs", "expected"),
     [
         (("left_eye", "right_eye"), ((0, 1),), []),
-        (("left_eye", "right_eye"), (), ["keypoint 0 (left_eye)", "keypoint 1 (right_eye)"]),
+        (("left_eye", "right_eye"), (), ["keypoints"]),
+        (("left_eye", "right_eye", "a", "b"), ((2, 3),), ["keypoint 0 (left_eye)", "keypoint 1 (right_eye)"]),
         (("eyeL", "eyeR", "earL", "earR"), ((0, 3), (1, 2)), [f"keypoint {k}" for k in range(4)]),
         (("paw1LH_top", "paw2RH_top", "tail"), ((0, 1),), []),
         (("paw1LH", "paw2LF", "paw3RF", "paw4RH"), ((0, 2), (1, 3)), [f"keypoint {k}" for k in range(4)]),
