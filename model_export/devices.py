@@ -18,14 +18,8 @@ _PATIENCE = timedelta(hours=6)
 
 
 def build_fabric(precision: Precision) -> Fabric:
-    """This process' device, and its place among the processes that torchrun started, if it did.
-
-    Raises:
-        RecipeError: the device cannot compute in that precision.
-    """
+    """This process' device, and its place among the processes that torchrun started, if it did."""
     here, everywhere = int(os.environ.get("LOCAL_WORLD_SIZE", "1")), int(os.environ.get("WORLD_SIZE", "1"))
-    if precision == "16-mixed" and not torch.cuda.is_available():
-        raise RecipeError("optimisation.precision is 16-mixed, which needs a GPU: take bf16-mixed or 32-true here")
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces each process in four lines
     strategy = DDPStrategy(timeout=_PATIENCE) if everywhere > 1 else "auto"
     fabric = Fabric(
@@ -33,6 +27,16 @@ def build_fabric(precision: Precision) -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+def check_precision(precision: Precision) -> None:
+    """Refuse what Fabric would replace by another precision with a warning.
+
+    Raises:
+        RecipeError: this machine's devices do not compute in that precision.
+    """
+    if precision == "16-mixed" and not torch.cuda.is_available():
+        raise RecipeError("optimisation.precision is 16-mixed, which needs a GPU: take bf16-mixed or 32-true here")
 
 
 def mean_over_devices(fabric: Fabric, value: torch.Tensor) -> torch.Tensor:

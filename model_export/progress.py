@@ -1,9 +1,9 @@
 """What a person sees of a run: a bar with the time left on a terminal; elsewhere a line at least every ten minutes."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 
 from rich.console import Console
@@ -21,14 +21,18 @@ class TrainingProgress:
 
     Attributes:
         epochs: of the whole run.
+        clock: seconds.
+        started, last_line: when this process began to train, and when it last wrote a line.
+        steps, steps_per_epoch: of this process so far; of any epoch.
     """
 
     console: Console
     bar: Progress
     task: TaskID
     epochs: int
-    started: float = field(default_factory=time.monotonic)
-    last_line: float = field(default_factory=time.monotonic)
+    clock: Callable[[], float]
+    started: float
+    last_line: float
     steps: int = 0
     steps_per_epoch: int = 0
 
@@ -38,7 +42,7 @@ class TrainingProgress:
         left = self._time_left((self.epochs - epoch) * total - done)
         where = f"epoch {epoch + 1}/{self.epochs}  step {done}/{total}"
         self.bar.update(self.task, completed=done, total=total, description=where, left=left)
-        if not self.console.is_terminal and time.monotonic() - self.last_line > _SECONDS_BETWEEN_LINES:
+        if not self.console.is_terminal and self.clock() - self.last_line > _SECONDS_BETWEEN_LINES:
             self._line(f"{where}  {left} left")
 
     def epoch_done(self, record: EpochRecord) -> None:
@@ -47,20 +51,22 @@ class TrainingProgress:
         self._line(f"{describe_epoch(record, self.epochs)}  {left} left")
 
     def _time_left(self, steps: int) -> timedelta:
-        return timedelta(seconds=round((time.monotonic() - self.started) / max(self.steps, 1) * steps))
+        return timedelta(seconds=round((self.clock() - self.started) / max(self.steps, 1) * steps))
 
     def _line(self, text: str) -> None:
         self.console.print(text)
-        self.last_line = time.monotonic()
+        self.last_line = self.clock()
 
 
 @contextmanager
-def training_progress(console: Console, epochs: int) -> Iterator[TrainingProgress]:
+def training_progress(
+    console: Console, epochs: int, clock: Callable[[], float] = time.monotonic
+) -> Iterator[TrainingProgress]:
     """Progress of a run of so many epochs."""
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[left]} left"))
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("the first step", total=None, left="?")
-        yield TrainingProgress(console, bar, task, epochs)
+        yield TrainingProgress(console, bar, task, epochs, clock, started=clock(), last_line=clock())
 
 
 def describe_epoch(record: EpochRecord, epochs: int) -> str:

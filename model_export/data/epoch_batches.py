@@ -21,12 +21,8 @@ class EpochBatches(Sampler[list[EpochAndIndex]]):
     """
 
     def __init__(self, count: int, batch_size: int, seed: int, *, rank: int = 0, devices: int = 1, parts: int = 1):
+        check_shares(batch_size, devices, parts)
         pieces = devices * parts
-        if batch_size % pieces:
-            raise RecipeError(
-                f"optimisation.batch_size is {batch_size}, which {devices} devices with optimisation.accumulation "
-                f"{parts} do not divide"
-            )
         self.part_size = min(batch_size, count) // pieces
         if not self.part_size:
             raise DataError(
@@ -51,3 +47,16 @@ class EpochBatches(Sampler[list[EpochAndIndex]]):
             for part in range(self.parts):
                 start = step * self.batch_size + (self.rank * self.parts + part) * self.part_size
                 yield [(self.epoch, int(index)) for index in order[start : start + self.part_size]]
+
+
+def check_shares(batch_size: int, devices: int, parts: int) -> None:
+    """Refuse a batch that cannot be cut into equal parts.
+
+    Raises:
+        RecipeError: saying which numbers do not go together.
+    """
+    if batch_size % (devices * parts):
+        raise RecipeError(
+            f"optimisation.batch_size is {batch_size}, which {devices} devices with optimisation.accumulation "
+            f"{parts} do not divide"
+        )
