@@ -90,7 +90,7 @@ def export_bundle(run: RunFolder, bundle: Path, golden_list: Path | None) -> tup
     shutil.rmtree(partial, ignore_errors=True)
     (partial / GOLDEN_FOLDER).mkdir(parents=True)
     try:
-        decoded = DecodedNetwork(_averaged_network(recipe, state), recipe.keypoint_codec)
+        decoded = DecodedNetwork(_averaged_network(recipe, state), recipe.keypoint_codec, recipe.input.channel_order)
         (partial / MODEL_FILE).write_bytes(onnx_graph(decoded, recipe.input.width, recipe.input.height))
         parity = check_parity(decoded, partial / MODEL_FILE, _crops(recipe, samples))
         manifest = _manifest(recipe, run, {MODEL_FILE: file_sha256(partial / MODEL_FILE)})

@@ -14,6 +14,7 @@ from model_export.errors import TrainingInputError
 from model_export.heatmap_decoding import read_maps, to_crop
 from model_export.image_normalisation import normalise
 from model_export.onnx_inference import OnnxNetwork
+from model_export.recipe import ChannelOrder
 from service.contract.heatmap_peak import peak_cell, response
 from service.contract.keypoint_codec import KeypointCodec
 
@@ -44,13 +45,13 @@ class Parity(NamedTuple):
 class DecodedNetwork(nn.Module):
     """The graph of a bundle: uint8 crops (N, H, W, 3) to keypoints (N, K, 2), scores (N, K), heatmaps (N, K, h, w)."""
 
-    def __init__(self, network: nn.Module, codec: KeypointCodec):
+    def __init__(self, network: nn.Module, codec: KeypointCodec, channel_order: ChannelOrder = "rgb"):
         super().__init__()
-        self.network, self.codec = network, codec
+        self.network, self.codec, self.channel_order = network, codec, channel_order
 
     def forward(self, crops_NHW3: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Keypoints in crop pixels, scores in [0, 1] (the clipped peak), heatmaps."""
-        prediction = read_maps(self.network(normalise(crops_NHW3)), self.codec)
+        prediction = read_maps(self.network(normalise(crops_NHW3, self.channel_order)), self.codec)
         scores = prediction.heatmaps_NKhw.amax(dim=(2, 3)).clamp(0, 1)
         return to_crop(prediction.points_in_heatmap_NK2, self.codec), scores, prediction.heatmaps_NKhw
 

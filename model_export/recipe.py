@@ -33,6 +33,7 @@ from service.contract.heatmap_encoding import HeatmapEncoding
 from service.contract.keypoint_codec import DEFAULT_BLUR_KERNEL, HeatmapAlignment, KeypointCodec
 
 DATA_VARIABLE = "FOCALPOINT_DATA"
+ChannelOrder = Literal["rgb", "bgr"]
 _UNION_TAGS = (
     "annotated",
     "synthetic",
@@ -50,6 +51,16 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _below_data(key: str, path: str) -> Path:
+    base = os.environ.get(DATA_VARIABLE)
+    if not Path(path).is_absolute() and not base:
+        raise RecipeError(
+            f"{key} is {path!r}, which lies below the folder named by {DATA_VARIABLE}; "
+            f"set that variable, or give an absolute path"
+        )
+    return Path(base or "") / path
 
 
 def _known_format(name: str) -> str:
@@ -92,14 +103,7 @@ class AnnotatedData(_Section):
         Raises:
             RecipeError: `root` is relative and FOCALPOINT_DATA is not set, or there is no such folder.
         """
-        base = os.environ.get(DATA_VARIABLE)
-        root = Path(self.root)
-        if not root.is_absolute() and not base:
-            raise RecipeError(
-                f"data.root is {self.root!r}, which lies below the folder named by {DATA_VARIABLE}; "
-                f"set that variable, or give an absolute path"
-            )
-        folder = Path(base or "") / root
+        folder = _below_data("data.root", self.root)
         if not folder.is_dir():
             raise RecipeError(f"data.root: there is no folder {folder}")
         return folder
@@ -131,12 +135,16 @@ def _kind_of_data(values: Any) -> str:
 
 class Input(_Section):
     """The crop that the network sees, in pixels; `padding` is the factor by which the box is grown; `warp`
-    is the pixel convention, see docs/geometry.md."""
+    is the pixel convention, see docs/geometry.md.
+
+    Crops are RGB, in the service too; with `channel_order` bgr the network, not its caller, reverses them.
+    """
 
     width: Count
     height: Count
     padding: Positive
     warp: Warp
+    channel_order: ChannelOrder = "rgb"
 
     def crop_transform(
         self, box: Box, *, growth: float = 1.0, rotation_degrees: float = 0.0, mirrored: bool = False
@@ -154,10 +162,22 @@ class Input(_Section):
 
 
 class Network(_Section):
-    """Which network and its sizes; the keys besides `name` are arguments of its function in `networks`."""
+    """Which network and its sizes; the other keys are arguments of its function in `networks`.
+
+    `initial_weights` is a checkpoint to start from; a relative path lies below the folder that FOCALPOINT_DATA names.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow")
     name: str
+    initial_weights: str | None = None
+
+    def initial_weights_file(self) -> Path | None:
+        """The checkpoint to start from.
+
+        Raises:
+            RecipeError: the path is relative and FOCALPOINT_DATA is not set.
+        """
+        return None if self.initial_weights is None else _below_data("network.initial_weights", self.initial_weights)
 
     @property
     def sizes(self) -> dict[str, Any]:

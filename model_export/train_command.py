@@ -3,16 +3,21 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from rich.console import Console
 
 from model_export.curves import draw_curves
 from model_export.data.splits import training_samples, validation_samples
 from model_export.devices import build_fabric
 from model_export.epoch_record import EpochRecord
+from model_export.errors import RecipeError
+from model_export.networks.map_size import map_size
 from model_export.optimisation import Optimisation
 from model_export.progress import training_progress
+from model_export.published_weights import Match, match_initial_weights
 from model_export.recipe import Recipe, load_recipe
 from model_export.run_folder import RunFolder
+from model_export.trainer import build_recipe_network
 from model_export.training_run import train
 
 
@@ -27,7 +32,24 @@ def choose_recipe(recipe_path: Path, settings: Sequence[str], *, no_afl: bool, s
         changes.append("adversarial_focal.enabled=false")
     if seed is not None:
         changes.append(f"seed={seed}")
-    return load_recipe(recipe_path, changes)
+    recipe = load_recipe(recipe_path, changes)
+    check_maps(recipe)
+    return recipe
+
+
+def check_maps(recipe: Recipe) -> None:
+    """Compare the maps that the network answers with to the codec's.
+
+    Raises:
+        RecipeError: there is no such network, it does not take the input's size, or its stride is not the codec's.
+    """
+    network, size = recipe.network, recipe.input
+    maps = map_size(network.name, len(recipe.keypoints.names), network.sizes, size.width, size.height)
+    if maps.stride != recipe.codec.stride:
+        raise RecipeError(
+            f"codec.stride is {recipe.codec.stride}, but {network.name} answers with a cell for "
+            f"every {maps.stride} pixels"
+        )
 
 
 def choose_run(recipe: Recipe, run_path: Path | None, *, resume: bool) -> RunFolder:
@@ -55,12 +77,16 @@ def run_training(recipe: Recipe, run: RunFolder, *, resume: bool, checkpoint_sec
     # Read and checked once; the others wait for it. A run is started only once its data is known to be good.
     samples = (training_samples(recipe), validation_samples(recipe)) if fabric.is_global_zero else ([], [])
     training, validation = fabric.broadcast(samples)
+    initial = fabric.broadcast(match_recipe_weights(recipe) if fabric.is_global_zero and not resume else None)
     if not resume and fabric.is_global_zero:
         run.start(recipe, devices)
 
     console = Console(highlight=False, markup=False, soft_wrap=True, quiet=not fabric.is_global_zero)
     console.print(f"{recipe.name}: {len(training)} training and {len(validation)} validation samples, run {run.path}")
     console.print(f"{devices}, {describe_batches(recipe.optimisation, fabric.world_size)}")
+    if initial is not None:
+        console.print(f"starts from {len(initial.weights)} entries of {recipe.network.initial_weights}")
+        console.print(f"left as drawn or left out: {initial.describe_rest() or 'none'}")
     with training_progress(console, recipe.optimisation.epochs) as progress:
 
         def epoch_done(record: EpochRecord) -> None:
@@ -74,10 +100,24 @@ def run_training(recipe: Recipe, run: RunFolder, *, resume: bool, checkpoint_sec
             training,
             validation,
             resume=resume,
+            initial_weights=initial and initial.weights,
             step_done=progress.step_done,
             epoch_done=epoch_done,
             checkpoint_seconds=checkpoint_seconds,
         )
+
+
+def match_recipe_weights(recipe: Recipe) -> Match | None:
+    """The entries of `network.initial_weights` that fit the recipe's network; None where the recipe names no file.
+
+    Raises:
+        RecipeError, WeightsError: the file is not there, cannot be read, or nothing in it fits.
+    """
+    path = recipe.network.initial_weights_file()
+    if path is None:
+        return None
+    with torch.device("meta"):  # names and shapes are enough
+        return match_initial_weights(build_recipe_network(recipe), path)
 
 
 def describe_batches(settings: Optimisation, devices: int) -> str:

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from model_export.adversarial_focal import Critic
 from model_export.base_losses import Target, weighted_sum
+from model_export.checkpoint_reading import Weights
 from model_export.data.dataset import CropSample, TrainingCrops, ValidationCrops
 from model_export.data.epoch_batches import EpochBatches
 from model_export.data.keypoint_sample import KeypointSample
@@ -47,12 +48,18 @@ class Trainer:
     """
 
     def __init__(
-        self, fabric: Fabric, recipe: Recipe, training: Sequence[KeypointSample], validation: Sequence[KeypointSample]
+        self,
+        fabric: Fabric,
+        recipe: Recipe,
+        training: Sequence[KeypointSample],
+        validation: Sequence[KeypointSample],
+        initial_weights: Weights | None = None,
     ):
         self.recipe, self.fabric = recipe, fabric
         settings = recipe.optimisation
         torch.manual_seed(recipe.seed)
         network = build_recipe_network(recipe).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        network.load_state_dict(initial_weights or {}, strict=False)
         moving_average = get_ema_multi_avg_fn(settings.average_decay)  # type: ignore[no-untyped-call]
         self.averaged = AveragedModel(network, fabric.device, multi_avg_fn=moving_average, use_buffers=True)
         if settings.synchronise_batch_norm and fabric.world_size > 1:
@@ -163,7 +170,7 @@ class Trainer:
     def _prepare(self, part: CropSample, mixing: torch.Tensor) -> BatchPart:
         codec = self.recipe.keypoint_codec
         crops, points = self.fabric.to_device(part["crop"]), part["points_in_crop"]
-        images = normalise(crops).contiguous(memory_format=torch.channels_last)
+        images = normalise(crops, self.recipe.input.channel_order).contiguous(memory_format=torch.channels_last)
         heatmaps = torch.from_numpy(codec.encode(points.numpy()))
         target = Target(heatmaps, to_heatmap(points, codec), part["visible"])
         return BatchPart(

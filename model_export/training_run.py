@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from lightning_fabric import Fabric
 
+from model_export.checkpoint_reading import Weights
 from model_export.data.keypoint_sample import KeypointSample
 from model_export.epoch_record import EpochRecord
 from model_export.recipe import Recipe
@@ -21,6 +22,7 @@ def train(
     validation: Sequence[KeypointSample],
     *,
     resume: bool,
+    initial_weights: Weights | None = None,
     step_done: StepDone,
     epoch_done: Callable[[EpochRecord], None],
     checkpoint_seconds: float = math.inf,
@@ -28,12 +30,13 @@ def train(
     """Train a recipe to its last epoch. The first process writes; the others compute.
 
     Args:
+        initial_weights: entries that the network starts from instead of random ones.
         checkpoint_seconds: a checkpoint is written after each epoch, and within one whenever so much time has passed.
             When it is written changes nothing about the weights.
         step_done: called after each step with the epoch, its steps so far and all of them.
         epoch_done: called with the record of each epoch.
     """
-    trainer = Trainer(fabric, recipe, training, validation)
+    trainer = Trainer(fabric, recipe, training, validation, initial_weights)
     if resume:
         trainer.restore(run.load_checkpoint())
     written = time.monotonic()

@@ -35,7 +35,7 @@ def validate(
     codec, points, scores = recipe.keypoint_codec, [], []
     with torch.inference_mode():
         for batch in batches:
-            prediction = read_maps(network(normalise(batch["crop"].to(device))), codec)
+            prediction = read_maps(network(normalise(batch["crop"].to(device), recipe.input.channel_order)), codec)
             points.append(to_crop(prediction.points_in_heatmap_NK2, codec).cpu().numpy())
             scores.append(prediction.heatmaps_NKhw.amax(dim=(2, 3)).clamp(0, 1).cpu().numpy())
     predictions = _in_images(crops, np.concatenate(points), np.concatenate(scores), recipe)
