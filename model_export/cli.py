@@ -135,6 +135,20 @@ def check_data(
             raise typer.Exit(1)
 
 
+def estimate_sigmas(
+    data_format: Annotated[str, typer.Argument(metavar="FORMAT", help="of both annotation files, as data.format")],
+    first: Annotated[Path, typer.Argument(help="one annotator's labels, or a network's answers")],
+    second: Annotated[Path, typer.Argument(help="another annotator's labels of the same pictures, or the truth")],
+    skeleton: Annotated[str, typer.Option(help="shipped skeleton such as coco17, or a TOML file")],
+    second_is_truth: Annotated[bool, typer.Option("--second-is-truth", help="only the first errs")] = False,
+) -> None:
+    """Estimate the OKS sigmas of keypoints from objects that were labelled twice."""
+    with _errors_in_one_sentence():
+        from model_export.estimate_sigmas_command import run_estimate
+
+        run_estimate(data_format, first, second, skeleton, second_is_truth=second_is_truth)
+
+
 @contextmanager
 def _errors_in_one_sentence() -> Iterator[None]:
     """What the person at the keyboard can put right ends in one sentence and exit code 1."""
