@@ -137,6 +137,16 @@ class BundleManifest(_Record):
     accuracy: tuple[Accuracy, ...] = ()
     sha256: dict[str, str] = Field(description="file name in the bundle -> SHA-256 of its bytes, in hexadecimal")
 
+    @model_validator(mode="after")
+    def _crop_and_heatmap_fit(self) -> Self:
+        crop, expected = (self.input.width, self.input.height), self.codec.crop_size
+        if crop != expected:
+            raise ValueError(
+                f"output's heatmaps times stride are {expected[0]} x {expected[1]} pixels, "
+                f"expected the crop's {crop[0]} x {crop[1]}"
+            )
+        return self
+
     @property
     def codec(self) -> KeypointCodec:
         """The codec of this bundle's heatmaps."""
