@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     ConfigDict,
     Discriminator,
     Field,
@@ -25,6 +24,7 @@ from model_export.metrics.settings import UNION_TAGS as METRIC_TAGS
 from model_export.metrics.settings import Evaluation
 from model_export.optimisation import Optimisation
 from model_export.overrides import override
+from model_export.recipe_section import Count, Positive, Section, Share
 from model_export.skeleton import resolve_skeleton
 from service.contract.bundle_manifest import BlurKernel, Keypoints, Licence, describe_problems
 from service.contract.crop_transform import Box, CropTransform, Warp
@@ -44,14 +44,6 @@ _UNION_TAGS = (
     *METRIC_TAGS,
 )  # pydantic puts them into the place of an error
 
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
 
 def _below_data(key: str, path: str) -> Path:
     base = os.environ.get(DATA_VARIABLE)
@@ -69,7 +61,7 @@ def _known_format(name: str) -> str:
     return name
 
 
-class AnnotatedData(_Section):
+class AnnotatedData(Section):
     """Annotation files in one of the formats of `data/readers.py`, and their pictures.
 
     A relative `root` lies below the folder that the environment variable FOCALPOINT_DATA names; everything else lies
@@ -120,7 +112,7 @@ class AnnotatedData(_Section):
         return path if path.is_dir() else path.parent
 
 
-class SyntheticData(_Section):
+class SyntheticData(Section):
     """Drawn faces with exact truth (see `data/synthetic.py`)."""
 
     format: Literal["synthetic"]
@@ -133,7 +125,7 @@ def _kind_of_data(values: Any) -> str:
     return "synthetic" if data_format == "synthetic" else "annotated"
 
 
-class Input(_Section):
+class Input(Section):
     """The crop that the network sees, in pixels; `padding` is the factor by which the box is grown; `warp`
     is the pixel convention, see docs/geometry.md.
 
@@ -161,7 +153,7 @@ class Input(_Section):
         )
 
 
-class Network(_Section):
+class Network(Section):
     """Which network and its sizes; the other keys are arguments of its function in `networks`.
 
     `initial_weights` is a checkpoint to start from; a relative path lies below the folder that FOCALPOINT_DATA names.
@@ -185,7 +177,7 @@ class Network(_Section):
         return dict(self.model_extra or {})
 
 
-class Codec(_Section):
+class Codec(Section):
     """How keypoints become heatmaps and back, see `KeypointCodec`; `sigma` and `blur_kernel` in heatmap cells."""
 
     stride: Count
@@ -205,7 +197,7 @@ class Codec(_Section):
         return self
 
 
-class AdversarialFocal(_Section):
+class AdversarialFocal(Section):
     """Adversarial Focal Loss: Algorithm 2 of the paper, and the decisions that it leaves open.
 
     Attributes:
@@ -229,7 +221,7 @@ class AdversarialFocal(_Section):
     critic_betas: tuple[Share, Share]
 
 
-class Bundle(_Section):
+class Bundle(Section):
     """What the exported bundle says of itself."""
 
     version: str
@@ -240,7 +232,7 @@ class Bundle(_Section):
     licence_text: str
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """The whole experiment. Sections are documented at their classes."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]

@@ -13,8 +13,8 @@ from model_export.epoch_record import VALIDATION_PREFIX
 from model_export.heatmap_decoding import read_maps, to_crop
 from model_export.image_normalisation import normalise
 from model_export.metrics.coco_truth import image_ids
-from model_export.metrics.measuring import measure
-from model_export.metrics.predictions import Instance, Predictions, seen_area
+from model_export.metrics.measuring import INSTANCE_METRICS, measure
+from model_export.metrics.predictions import Instance, OksTruth, Predictions, seen_area
 from model_export.metrics.recipe_truth import oks_truth
 from model_export.recipe import Recipe
 
@@ -38,8 +38,10 @@ def validate(
             prediction = read_maps(network(normalise(batch["crop"].to(device), recipe.input.channel_order)), codec)
             points.append(to_crop(prediction.points_in_heatmap_NK2, codec).cpu().numpy())
             scores.append(prediction.heatmaps_NKhw.amax(dim=(2, 3)).clamp(0, 1).cpu().numpy())
-    predictions = _in_images(crops, np.concatenate(points), np.concatenate(scores), recipe)
-    figures = measure(recipe.evaluation.metrics[:1], predictions)
+    followed = recipe.evaluation.metrics[0]
+    truth = oks_truth(recipe, crops.samples) if followed.kind in INSTANCE_METRICS else None
+    predictions = _in_images(crops, np.concatenate(points), np.concatenate(scores), truth)
+    figures = measure((followed,), predictions)
     return {f"{VALIDATION_PREFIX}{figure.metric}": figure.json_value for figure in figures}
 
 
@@ -47,7 +49,7 @@ def _in_images(
     crops: ValidationCrops,
     points_in_crop_SK2: NDArray[np.float32],
     scores_SK: NDArray[np.float32],
-    recipe: Recipe,
+    truth: OksTruth | None,
 ) -> Predictions:
     transforms = [crops.transform(index) for index in range(len(crops))]
     points = np.stack([one.to_image(found) for one, found in zip(transforms, points_in_crop_SK2, strict=True)])
@@ -57,4 +59,4 @@ def _in_images(
             image_ids(crops.samples), points, scores_SK, transforms, strict=True
         )
     ]
-    return Predictions(crops.samples, points, instances, oks_truth(recipe, crops.samples))
+    return Predictions(crops.samples, points, instances, truth)
