@@ -33,7 +33,7 @@ def train(
     with _errors_in_one_sentence():
         from model_export.train_command import choose_recipe, choose_run, run_training
 
-        chosen = choose_recipe(recipe, settings or [], no_afl=no_afl, seed=seed)
+        chosen = choose_recipe(recipe, settings or [], no_afl=no_afl, seed=seed, devices=devices)
         folder = choose_run(chosen, run, resume=resume)
         if devices > 1:
             from model_export.launch import run_on_devices

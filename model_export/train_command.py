@@ -1,31 +1,41 @@
 """`focalpoint train`: wires recipe, data, run folder and training, and shows progress."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TypeVar, cast
 
 import torch
+from lightning_fabric import Fabric
 from rich.console import Console
 
+from model_export.base_losses import weighted_sum
 from model_export.curves import draw_curves
+from model_export.data.epoch_batches import check_shares
 from model_export.data.splits import training_samples, validation_samples
-from model_export.devices import build_fabric
+from model_export.devices import build_fabric, check_precision
 from model_export.epoch_record import EpochRecord
-from model_export.errors import RecipeError
+from model_export.errors import RecipeError, TrainingInputError
 from model_export.networks.map_size import map_size
 from model_export.optimisation import Optimisation
 from model_export.progress import training_progress
 from model_export.published_weights import Match, match_initial_weights
 from model_export.recipe import Recipe, load_recipe
 from model_export.run_folder import RunFolder
+from model_export.tensorboard_curves import tensorboard_writer
 from model_export.trainer import build_recipe_network
 from model_export.training_run import train
 
+T = TypeVar("T")
 
-def choose_recipe(recipe_path: Path, settings: Sequence[str], *, no_afl: bool, seed: int | None) -> Recipe:
-    """The recipe of a file with what the command line changes.
+
+def choose_recipe(
+    recipe_path: Path, settings: Sequence[str], *, no_afl: bool, seed: int | None, devices: int
+) -> Recipe:
+    """The recipe of a file with what the command line changes, checked as far as that goes without data.
 
     Raises:
-        RecipeError: it is not a recipe.
+        RecipeError: it is not a recipe, or so many devices cannot share its batch.
     """
     changes = [*settings]
     if no_afl:
@@ -34,6 +44,9 @@ def choose_recipe(recipe_path: Path, settings: Sequence[str], *, no_afl: bool, s
         changes.append(f"seed={seed}")
     recipe = load_recipe(recipe_path, changes)
     check_maps(recipe)
+    weighted_sum(recipe.base_losses)
+    check_precision(recipe.optimisation.precision)
+    check_shares(recipe.optimisation.batch_size, devices, recipe.optimisation.accumulation)
     return recipe
 
 
@@ -73,11 +86,17 @@ def run_training(recipe: Recipe, run: RunFolder, *, resume: bool, checkpoint_sec
         TrainingInputError: recipe, data or run folder cannot be used.
     """
     fabric = build_fabric(recipe.optimisation.precision)
+    check_shares(recipe.optimisation.batch_size, fabric.world_size, recipe.optimisation.accumulation)
     devices = f"{fabric.world_size} x {fabric.device.type}"
-    # Read and checked once; the others wait for it. A run is started only once its data is known to be good.
-    samples = (training_samples(recipe), validation_samples(recipe)) if fabric.is_global_zero else ([], [])
-    training, validation = fabric.broadcast(samples)
-    initial = fabric.broadcast(match_recipe_weights(recipe) if fabric.is_global_zero and not resume else None)
+    # A run is started only once its data is known to be good.
+    training, validation, initial = _read_once(
+        fabric,
+        lambda: (
+            training_samples(recipe),
+            validation_samples(recipe),
+            None if resume else match_recipe_weights(recipe),
+        ),
+    )
     if not resume and fabric.is_global_zero:
         run.start(recipe, devices)
 
@@ -87,11 +106,16 @@ def run_training(recipe: Recipe, run: RunFolder, *, resume: bool, checkpoint_sec
     if initial is not None:
         console.print(f"starts from {len(initial.weights)} entries of {recipe.network.initial_weights}")
         console.print(f"left as drawn or left out: {initial.describe_rest() or 'none'}")
-    with training_progress(console, recipe.optimisation.epochs) as progress:
+    with (
+        training_progress(console, recipe.optimisation.epochs) as progress,
+        tensorboard_writer(run) if fabric.is_global_zero else nullcontext() as tensorboard,
+    ):
 
         def epoch_done(record: EpochRecord) -> None:
             progress.epoch_done(record)
             draw_curves(run)
+            assert tensorboard is not None
+            tensorboard.add(record)
 
         train(
             fabric,
@@ -105,6 +129,22 @@ def run_training(recipe: Recipe, run: RunFolder, *, resume: bool, checkpoint_sec
             epoch_done=epoch_done,
             checkpoint_seconds=checkpoint_seconds,
         )
+
+
+def _read_once(fabric: Fabric, read: Callable[[], T]) -> T:
+    """What the first process reads, in all of them; where it cannot, it says why and the others end without a word."""
+    found, fault = None, None
+    if fabric.is_global_zero:
+        try:
+            found = read()
+        except (TrainingInputError, OSError) as error:
+            fault = error
+    failed, found = fabric.broadcast((fault is not None, found))
+    if fault is not None:
+        raise fault
+    if failed:
+        raise SystemExit(1)
+    return cast(T, found)
 
 
 def match_recipe_weights(recipe: Recipe) -> Match | None:
