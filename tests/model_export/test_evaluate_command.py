@@ -3,7 +3,10 @@
 import contextlib
 import io
 import json
+import os
+import tomllib
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +16,14 @@ import pytest
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from model_export.box_protocols import training_boxes
+from model_export.box_protocols import detected_boxes, training_boxes
 from model_export.data.splits import validation_samples
 from model_export.errors import DataError, RunError
+from model_export.evaluate import Found, evaluate
 from model_export.evaluate_command import Outputs, run_evaluation
-from model_export.recipe import Recipe, parse_recipe
+from model_export.recipe import DATA_VARIABLE, Recipe, parse_recipe
 from service.contract.bundle_manifest import BundleManifest
+from service.contract.crop_transform import Box, ImageHW3
 from tests.fakes import CENTRES, draw_discs, encode, write_bundle
 from tests.model_export.recipes import recipe_values
 
@@ -218,3 +223,43 @@ def test_a_metric_that_the_data_says_nothing_of_is_refused(data: Path) -> None:
     (data / "labels.json").write_text(json.dumps(labels), encoding="utf-8")
     with pytest.raises(DataError, match=r"annotations\[0\]: .* annotated areas, this has none"):
         run_evaluation(bundle_with(data, OKS))
+
+
+PUBLISHED = Path(os.environ.get(DATA_VARIABLE, "/nowhere")) / "formats" / "tests" / "data" / "coco"
+
+
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason=f"{DATA_VARIABLE} names no folder that holds formats")
+def test_a_published_detectors_boxes_are_taken_as_they_are(tmp_path: Path) -> None:
+    """Four pictures of COCO and the boxes that a published detector has for them; the model is told the answers."""
+    skeleton = tomllib.loads((Path(str(files("model_export"))) / "skeletons" / "coco17.toml").read_text("utf-8"))
+    values = recipe_values()
+    values["data"] = {
+        "format": "coco",
+        "root": str(PUBLISHED),
+        "train": "test_coco.json",
+        "validation": "test_coco.json",
+    }
+    values["keypoints"] = {"names": skeleton["names"], "oks_sigmas": skeleton["sigmas"]}
+    values["evaluation"] = {"metrics": [OKS]}
+    recipe = parse_recipe(values, "a test")
+    samples = validation_samples(recipe)
+    boxes = detected_boxes(PUBLISHED / "test_coco_det_AP_H_56.json", recipe, samples)
+    pictures = {sample.image_id: sample.read_image() for sample in samples}
+    assert boxes.protocol == "detected boxes of test_coco_det_AP_H_56.json (118 boxes in 4 pictures)"
+
+    def nearest(image: ImageHW3, box: Box) -> Found:
+        """The labels of that person of the picture whose box is the nearest."""
+        there = [sample for sample in samples if np.array_equal(pictures[sample.image_id], image)]
+        apart = [np.hypot(*np.subtract(sample.box.centre, box.centre)) for sample in there]
+        sample = there[int(np.argmin(apart))]
+        return Found(sample.points_in_image, np.where(sample.visible, 0.9, 0.1), 1.5 * box.width * box.height)
+
+    from_detector = evaluate(recipe, samples, boxes, nearest, lambda _: None).report
+    from_labels = evaluate(recipe, samples, training_boxes(samples), nearest, lambda _: None).report
+    assert from_labels.value("AP") == pytest.approx(1)
+    # Every person has a box near by, and of the many boxes at one person suppression leaves one.
+    assert from_detector.value("AR") == pytest.approx(1)
+    assert from_detector.value("AP") == pytest.approx(1)
+    unthinned = parse_recipe(values | {"evaluation": {"metrics": [OKS | {"nms_above": 1.0}]}}, "a test")
+    assert evaluate(unthinned, samples, boxes, nearest, lambda _: None).report.value("AP") < 0.99  # measured 0.976
+    assert from_detector.figures[0].counted == len(samples)
