@@ -1,6 +1,8 @@
 """Annotations read and their pictures opened: what training, evaluation and `check-data` start from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -29,30 +31,27 @@ def read_checked(
     """
     reading = read_samples(data_format, annotations, images, keypoint_count, skip_bad=skip_bad)
     good, faults = [], list(reading.faults)
-    sizes: dict[Callable[[], ImageHW3], Size | DataError] = {}
-    for sample in reading.samples:
-        fault = picture_fault(sample, sizes)
-        if fault is None:
-            good.append(sample)
-        elif skip_bad:
-            faults.append(fault)
-        else:
-            raise fault
+    with closing(_with_sizes(reading.samples)) as with_sizes:
+        for sample, size in with_sizes:
+            fault = picture_fault(sample, size)
+            if fault is None:
+                good.append(sample)
+            elif skip_bad:
+                faults.append(fault)
+            else:
+                raise fault
     if not good:
         raise DataError(f"annotation file {annotations}: no object is left, {len(faults)} are faulty: {faults[0]}")
     return Reading(good, reading.left_out, faults)
 
 
-def picture_fault(
-    sample: KeypointSample, sizes: dict[Callable[[], ImageHW3], Size | DataError] | None = None
-) -> DataError | None:
+def picture_fault(sample: KeypointSample, size: Size | DataError) -> DataError | None:
     """What is wrong with a sample whose picture cannot be read, or shows too little for its labels.
 
     Args:
-        sample: its picture is opened.
-        sizes: of the pictures opened so far, kept from one call to the next.
+        sample: its picture is not opened.
+        size: of its picture, or why it cannot be read.
     """
-    size = picture_size(sample, {} if sizes is None else sizes)
     if isinstance(size, DataError):
         return size
     width, height = size
@@ -66,12 +65,25 @@ def picture_fault(
     return None
 
 
-def picture_size(sample: KeypointSample, sizes: dict[Callable[[], ImageHW3], Size | DataError]) -> Size | DataError:
-    """Width and height of a sample's picture, or why it cannot be read; opened once for all that share `sizes`."""
-    if sample.read_image not in sizes:
-        try:
-            height, width = sample.read_image().shape[:2]
-            sizes[sample.read_image] = width, height
-        except DataError as error:
-            sizes[sample.read_image] = error
-    return sizes[sample.read_image]
+def picture_size(read_image: Callable[[], ImageHW3]) -> Size | DataError:
+    """Width and height of a picture, or why it cannot be read."""
+    try:
+        height, width = read_image().shape[:2]
+    except DataError as error:
+        return error
+    return width, height
+
+
+def _with_sizes(samples: Sequence[KeypointSample]) -> Generator[tuple[KeypointSample, Size | DataError]]:
+    """The samples in order, each with its picture's size; every picture is opened once, several at a time."""
+    pictures = list(dict.fromkeys(sample.read_image for sample in samples))
+    sizes: dict[Callable[[], ImageHW3], Size | DataError] = {}
+    pool = ThreadPoolExecutor()  # OpenCV decodes outside the interpreter's lock
+    try:
+        found = zip(pictures, pool.map(picture_size, pictures), strict=True)
+        for sample in samples:
+            while sample.read_image not in sizes:
+                sizes.update([next(found)])
+            yield sample, sizes[sample.read_image]
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from model_export.data.checked_reading import picture_fault
+from model_export.data.checked_reading import picture_fault, picture_size
 from model_export.data.keypoint_sample import KeypointSample
 from model_export.data.readers import read_samples
 from model_export.errors import DataError
@@ -75,5 +75,5 @@ def test_a_point_far_outside_its_picture_is_named(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.zeros((10, 20, 3), np.uint8))
     path = write(tmp_path, HEADER + "a.png,,1,2,3,4\na.png,,1,2,300,4\n")
     near, far = read(path)
-    assert picture_fault(near) is None
-    assert "line 3: keypoint 1 lies at (300, 4), outside the picture (20 x 10)" in str(picture_fault(far))
+    assert picture_fault(near, picture_size(near.read_image)) is None
+    assert "line 3: keypoint 1 lies at (300, 4), outside the picture (20 x 10)" in str(picture_fault(far, (20, 10)))
