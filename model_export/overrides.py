@@ -12,7 +12,8 @@ def override(values: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
 
     Args:
         values: the recipe; not changed.
-        settings: each `section.key=value`; the value is TOML, and text where it is no TOML.
+        settings: each `section.key=value`; the value is TOML, and text where it is no TOML. Nothing after the `=` takes
+            the key out.
 
     Raises:
         RecipeError: a setting has no `=`, or its key leads through a value that is no section.
@@ -21,15 +22,18 @@ def override(values: dict[str, Any], settings: Sequence[str]) -> dict[str, Any]:
         key, equals, text = setting.partition("=")
         if not equals or not all(key.split(".")):
             raise RecipeError(f"--set {setting}: expected KEY=VALUE, such as optimisation.epochs=1")
-        values = _with_value(values, key.strip().split("."), _parse(text.strip()), setting)
+        values = _with_value(values, key.strip().split("."), text.strip(), setting)
     return values
 
 
-def _with_value(section: Any, path: Sequence[str], value: Any, setting: str) -> dict[str, Any]:
+def _with_value(section: Any, path: Sequence[str], text: str, setting: str) -> dict[str, Any]:
+    key, *rest = path
     if not isinstance(section, dict):
-        raise RecipeError(f"--set {setting}: what stands before .{path[0]} is no section")
-    inner = _with_value(section.get(path[0], {}), path[1:], value, setting) if path[1:] else value
-    return {**section, path[0]: inner}
+        raise RecipeError(f"--set {setting}: what stands before .{key} is no section")
+    if rest:
+        return {**section, key: _with_value(section.get(key, {}), rest, text, setting)}
+    others = {name: value for name, value in section.items() if name != key}
+    return {**others, key: _parse(text)} if text else others
 
 
 def _parse(text: str) -> Any:

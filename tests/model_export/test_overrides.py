@@ -36,6 +36,10 @@ def test_later_settings_win_and_the_mapping_given_stays() -> None:
     assert VALUES["optimisation"] == {"epochs": 8, "precision": "32-true"}
 
 
+def test_nothing_takes_the_key_out() -> None:
+    assert override(VALUES, ["optimisation.precision=", "network.absent="]) == VALUES | {"optimisation": {"epochs": 8}}
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
