@@ -118,7 +118,8 @@ def run_check(sources: list[Source], keypoints: Keypoints, json_file: Path | Non
         Checked(source, reading, list(_problems(reading, keypoints, pictures)))
         for source, reading in zip(sources, readings, strict=True)
     ]
-    general = list(pairs_against_names(keypoints))
+    # Beside all sources: a validation picture is not unlabelled.
+    general = [*pairs_against_names(keypoints), *unlabelled_pictures(samples)]
     if len(readings) == 2:
         general += pictures_in_both(readings[0].samples, readings[1].samples, pictures)
     for each in checked:
@@ -141,7 +142,6 @@ def _problems(reading: Reading, keypoints: Keypoints, pictures: Pictures) -> Ite
     used = {sample.read_image: pictures[sample.read_image] for sample in samples}
     yield from unreadable_pictures(used)
     yield from same_pictures(samples, pictures)
-    yield from unlabelled_pictures(samples)
     yield from same_annotations(samples, pictures)
     yield from points_outside(samples, pictures)
     yield from hidden_points_with_coordinates(samples)
