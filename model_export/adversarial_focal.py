@@ -124,18 +124,20 @@ class CriticOutput(NamedTuple):
     predicted_quality_N: torch.Tensor
 
 
-def criticise(critic: Critic, true_N2KK: torch.Tensor, predicted_N2KK: torch.Tensor, penalty: float) -> CriticOutput:
+def criticise(
+    critic: Critic, true_N2KK: torch.Tensor, predicted_N2KK: torch.Tensor, mixing_N: torch.Tensor, penalty: float
+) -> CriticOutput:
     """The procedure WGAN_GP of Algorithm 2: L_d = -d(y) + d(y') + gp_term, mean over the batch.
 
     Args:
         critic: d.
         true_N2KK, predicted_N2KK: topologies t(y) and t(y'); no gradient flows back through them.
+        mixing_N: alpha of each sample, uniform in [0, 1): where between truth and prediction the slope is penalised.
         penalty: lambda of the gradient penalty.
     """
     true_N2KK, predicted_N2KK = true_N2KK.detach(), predicted_N2KK.detach()
     true_quality, predicted_quality = critic(true_N2KK), critic(predicted_N2KK)
-    # Drawn on the CPU: its random state is the one that a checkpoint carries.
-    alpha = torch.rand(len(true_N2KK), 1, 1, 1).to(true_N2KK)
+    alpha = mixing_N.view(-1, 1, 1, 1)
     mixed = alpha * true_N2KK + (1 - alpha) * predicted_N2KK
     gp_term = penalty * (critic.slope(mixed).flatten(1).norm(dim=1) - 1).square()
     objective = (-true_quality + predicted_quality + gp_term).mean()
@@ -147,8 +149,13 @@ def difficulty(predicted_quality_N: torch.Tensor) -> torch.Tensor:
     return torch.sigmoid(-predicted_quality_N.detach())
 
 
-def difficulty_weights(difficulty_N: torch.Tensor, settings: AdversarialFocal) -> torch.Tensor:
-    """What multiplies the base loss of each sample: the score as printed, or scaled to mean one over the batch."""
+def weight_scale(mean_difficulty: torch.Tensor, settings: AdversarialFocal) -> torch.Tensor:
+    """The factor that turns the difficulties of a batch into weights: one as printed, or such that their mean is one.
+
+    Args:
+        mean_difficulty: over the whole batch, all devices and parts of it.
+        settings: `weights` says which.
+    """
     if settings.weights == "as_printed":
-        return difficulty_N
-    return difficulty_N / difficulty_N.mean().clamp_min(_TINY)
+        return torch.ones_like(mean_difficulty)
+    return 1 / mean_difficulty.clamp_min(_TINY)

@@ -10,18 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model_export.recipe import Augmentation
-from service.contract.crop_transform import Box, CropTransform, ImageHW3
+from model_export.augmentation_sections import RobustAugmentation
+from model_export.recipe import Input
+from service.contract.crop_transform import Box, CropTransform, ImageHW3, box_around
 
 
 def random_crop_transform(
-    image: ImageHW3,
-    box: Box,
-    width: int,
-    height: int,
-    padding: float,
-    augmentation: Augmentation,
-    random: np.random.Generator,
+    image: ImageHW3, box: Box, size: Input, augmentation: RobustAugmentation, random: np.random.Generator
 ) -> CropTransform:
     """A crop around a randomly moved, grown, turned and perhaps mirrored box.
 
@@ -41,12 +36,8 @@ def random_crop_transform(
         reach = augmentation.shift
     centre = centre + random.uniform(-reach, reach, 2) * side
     grown = side * factor
-    moved = Box(centre[0] + 0.5 - grown / 2, centre[1] + 0.5 - grown / 2, grown, grown)
-    return CropTransform.around(
-        moved,
-        width,
-        height,
-        padding,
+    return size.crop_transform(
+        box_around((float(centre[0]), float(centre[1])), grown, grown, size.warp),
         rotation_degrees=float(random.uniform(-1, 1) * augmentation.rotation_degrees),
         mirrored=bool(random.random() < augmentation.flip_share),
     )
@@ -60,7 +51,7 @@ def swap_flip_pairs(values_K: NDArray[Any], flip_pairs: Sequence[tuple[int, int]
     return values_K[order]
 
 
-def change_pixels(crop: ImageHW3, augmentation: Augmentation, random: np.random.Generator) -> ImageHW3:
+def change_pixels(crop: ImageHW3, augmentation: RobustAugmentation, random: np.random.Generator) -> ImageHW3:
     """A crop (H, W, 3) with other light, colour, sharpness and noise, and perhaps a patch hidden; a new array."""
     changed = crop.astype(np.float32)
     if random.random() < augmentation.photometric_share:

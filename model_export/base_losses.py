@@ -35,6 +35,19 @@ def heatmap_mse(prediction: Prediction, target: Target) -> torch.Tensor:
     return (prediction.heatmaps_NKhw - target.heatmaps_NKhw).square().mean(dim=(2, 3))
 
 
+def joints_mse(prediction: Prediction, target: Target) -> torch.Tensor:
+    """The loss of Simple Baselines and HRNet with target weights, half the squared difference of the heatmaps: (N, K).
+
+    The weight, one where a keypoint is visible, multiplies both heatmaps, and the mean is over all K keypoints: those
+    that are not visible dilute it. The training step averages over the visible ones, so each value is multiplied by
+    their share; the step's mean of a sample is then the original's sum over K, divided by K.
+    """
+    weight_NK = target.visible_NK.to(prediction.heatmaps_NKhw.dtype)
+    weight_NK11 = weight_NK[:, :, None, None]
+    difference = prediction.heatmaps_NKhw * weight_NK11 - target.heatmaps_NKhw * weight_NK11
+    return 0.5 * difference.square().mean(dim=(2, 3)) * weight_NK.mean(dim=1, keepdim=True)
+
+
 def soft_argmax_l1(prediction: Prediction, target: Target) -> torch.Tensor:
     """|dx| + |dy| of the decoded place in heatmap cells: (N, K). Integral regression, Sun et al. 2018, section 2."""
     return (prediction.points_in_heatmap_NK2 - target.points_in_heatmap_NK2).abs().sum(dim=-1)
@@ -49,6 +62,7 @@ def heatmap_cross_entropy(prediction: Prediction, target: Target) -> torch.Tenso
 
 BASE_LOSSES: dict[str, BaseLoss] = {
     "heatmap_mse": heatmap_mse,
+    "joints_mse": joints_mse,
     "soft_argmax_l1": soft_argmax_l1,
     "heatmap_cross_entropy": heatmap_cross_entropy,
 }

@@ -6,7 +6,7 @@ Importing this module is cheap: torch is imported only inside the commands.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -22,24 +22,52 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="go on with the run where its checkpoint stands")] = False,
     no_afl: Annotated[bool, typer.Option("--no-afl", help="the vanilla arm: every difficulty is one")] = False,
     seed: Annotated[int | None, typer.Option(min=0, help="instead of the recipe's seed")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="KEY=VALUE instead of the recipe's, such as input.width=192; repeat"),
+    ] = None,
+    devices: Annotated[int, typer.Option(min=1, help="processes on this machine, one for each GPU (or on CPUs)")] = 1,
+    checkpoint_minutes: Annotated[float, typer.Option(min=0, help="between checkpoints within an epoch")] = 10.0,
 ) -> None:
     """Train a recipe with Adversarial Focal Loss."""
     with _errors_in_one_sentence():
-        from model_export.train_command import run_training
+        from model_export.train_command import choose_recipe, choose_run, run_training
 
-        run_training(recipe, run, resume=resume, no_afl=no_afl, seed=seed)
+        chosen = choose_recipe(recipe, settings or [], no_afl=no_afl, seed=seed, devices=devices)
+        folder = choose_run(chosen, run, resume=resume)
+        if devices > 1:
+            from model_export.launch import run_on_devices
+
+            arguments = ["train", str(recipe), "--run", str(folder.path), f"--checkpoint-minutes={checkpoint_minutes}"]
+            arguments += [flag for flag, given in (("--resume", resume), ("--no-afl", no_afl)) if given]
+            arguments += [] if seed is None else [f"--seed={seed}"]
+            arguments += [f"--set={setting}" for setting in settings or []]
+            if not run_on_devices(devices, arguments):
+                raise typer.Exit(1)
+        else:
+            run_training(chosen, folder, resume=resume, checkpoint_seconds=60 * checkpoint_minutes)
 
 
 def evaluate(
     bundle: Annotated[Path, typer.Argument(help="bundle folder")],
     url: Annotated[str | None, typer.Option(help="measure this running service, whole pictures without boxes")] = None,
+    boxes: Annotated[
+        str | None,
+        typer.Option(help="label | annotated | FILE of COCO detections; default: annotated, else around the labels"),
+    ] = None,
+    flip_test: Annotated[
+        Literal["none", "plain", "shifted"],
+        typer.Option(help="average with the mirrored crop's heatmaps; shifted by one cell for alignment stride"),
+    ] = "none",
     json_file: Annotated[Path | None, typer.Option("--json", help="write the report here")] = None,
+    ced: Annotated[Path | None, typer.Option(help="draw the cumulative error distribution of NME here (PNG)")] = None,
+    coco_results: Annotated[Path | None, typer.Option(help="write the keypoints here as COCO results (JSON)")] = None,
 ) -> None:
-    """Measure a bundle on the validation split of its recipe, with boxes around the labels."""
+    """Measure a bundle on the validation split of its recipe, by the recipe's metrics."""
     with _errors_in_one_sentence():
-        from model_export.evaluate_command import run_evaluation
+        from model_export.evaluate_command import Outputs, run_evaluation
 
-        run_evaluation(bundle, url, json_file)
+        run_evaluation(bundle, url, boxes, Outputs(json_file, ced, coco_results), flip_test)
 
 
 def export(
@@ -50,6 +78,7 @@ def export(
     """Export a finished run as a bundle, checked against torch and measured on the validation split."""
     with _errors_in_one_sentence():
         from model_export.export_bundle import export_bundle
+        from model_export.metrics.figures import value_text
         from model_export.run_folder import RunFolder
 
         manifest, parity = export_bundle(RunFolder(run), output, golden)
@@ -59,7 +88,65 @@ def export(
             f"points ({parity.tie_share:.1%} ties left out)"
         )
         for figure in manifest.accuracy:
-            typer.echo(f"{figure.metric} {figure.value:.2%}, {figure.normaliser}, {figure.box_protocol}, {figure.data}")
+            value = value_text(figure.value, figure.unit)
+            typer.echo(f"{figure.metric} {value}, {figure.convention}, {figure.box_protocol}, {figure.data}")
+
+
+def describe(
+    network: Annotated[str, typer.Argument(help="its name, as in network.name of a recipe")],
+    keypoints: Annotated[int, typer.Option(min=1, help="how many keypoints it finds")],
+    size: Annotated[str, typer.Option("--input", help="HEIGHTxWIDTH of the crop in pixels")],
+    option: Annotated[
+        list[str] | None, typer.Option(help="KEY=VALUE, as in [network] of a recipe; repeat for several")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+) -> None:
+    """Count the parameters and multiply-accumulates of a network and of the critic."""
+    with _errors_in_one_sentence():
+        from model_export.describe_command import run_description
+
+        run_description(network, keypoints, size, option or [], as_json=as_json)
+
+
+def check_data(
+    recipe: Annotated[
+        Path | None, typer.Argument(help="recipe file (TOML); or give --format and --annotations")
+    ] = None,
+    data_format: Annotated[str | None, typer.Option("--format", help="of the annotations, as data.format")] = None,
+    annotations: Annotated[Path | None, typer.Option(help="annotation file, or folder of them")] = None,
+    images: Annotated[Path | None, typer.Option(help="folder of the pictures; default: that of the file")] = None,
+    skeleton: Annotated[str | None, typer.Option(help="shipped skeleton such as coco17, or a TOML file")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="write every problem here")] = None,
+    draw: Annotated[
+        Path | None, typer.Option(help="draw the first pictures with their labels into this folder")
+    ] = None,
+) -> None:
+    """Look for mistakes in annotations and pictures; exit code 1 where there is an error."""
+    with _errors_in_one_sentence():
+        from model_export.check_data_command import file_source, recipe_sources, run_check
+
+        if recipe is not None:
+            sources, keypoints = recipe_sources(recipe)
+        elif data_format and annotations and skeleton:
+            sources, keypoints = file_source(data_format, annotations, images, skeleton)
+        else:
+            raise typer.BadParameter("give a recipe, or --format, --annotations and --skeleton")
+        if not run_check(sources, keypoints, json_file, draw):
+            raise typer.Exit(1)
+
+
+def estimate_sigmas(
+    data_format: Annotated[str, typer.Argument(metavar="FORMAT", help="of both annotation files, as data.format")],
+    first: Annotated[Path, typer.Argument(help="one annotator's labels, or a network's answers")],
+    second: Annotated[Path, typer.Argument(help="another annotator's labels of the same pictures, or the truth")],
+    skeleton: Annotated[str, typer.Option(help="shipped skeleton such as coco17, or a TOML file")],
+    second_is_truth: Annotated[bool, typer.Option("--second-is-truth", help="only the first errs")] = False,
+) -> None:
+    """Estimate the OKS sigmas of keypoints from objects that were labelled twice."""
+    with _errors_in_one_sentence():
+        from model_export.estimate_sigmas_command import run_estimate
+
+        run_estimate(data_format, first, second, skeleton, second_is_truth=second_is_truth)
 
 
 @contextmanager

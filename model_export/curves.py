@@ -1,8 +1,11 @@
 """The curves of a run as a picture."""
 
+import math
+
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from model_export.epoch_record import followed_figures
 from model_export.run_folder import RunFolder
 
 CURVES_FILE = "curves.png"
@@ -12,15 +15,18 @@ def draw_curves(run: RunFolder) -> None:
     """Draw `curves.png` from the run's metrics: loss, validation error, difficulty, its correlation with the loss."""
     records = run.read_metrics()
     epochs = [record["epoch"] + 1 for record in records]
-    validated = [record for record in records if "validation_nme" in record]
+    validated = [(record["epoch"] + 1, followed_figures(record)) for record in records if followed_figures(record)]
     figure = Figure(figsize=(10, 6), layout="constrained")
     FigureCanvasAgg(figure)
     (loss, error), (score, correlation) = figure.subplots(2, 2, sharex=True)
 
     loss.plot(epochs, [record["base_loss"] for record in records])
     loss.set(title="base loss (training, unweighted)", yscale="log")
-    error.plot([r["epoch"] + 1 for r in validated], [100 * r["validation_nme"] for r in validated], marker=".")
-    error.set(title="NME on the validation split, %")
+    # The first figure of the metric that the recipe puts first; a gap where there was nothing to measure.
+    followed = next(iter(validated[0][1]), "") if validated else ""
+    values = [math.nan if figures[followed] is None else figures[followed] for _, figures in validated]
+    error.plot([epoch for epoch, _ in validated], values, marker=".")
+    error.set(title=f"{followed} on the validation split")
     mean = [record["difficulty_mean"] for record in records]
     spread = [record["difficulty_spread"] for record in records]
     score.plot(epochs, mean)

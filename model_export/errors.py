@@ -15,3 +15,7 @@ class DataError(TrainingInputError):
 
 class RunError(TrainingInputError):
     """A run folder or checkpoint that cannot be resumed, evaluated or exported."""
+
+
+class WeightsError(TrainingInputError):
+    """A file of weights that cannot be read or does not fit the network."""

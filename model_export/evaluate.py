@@ -1,118 +1,116 @@
-"""Evaluation: a bundle on the labelled pictures of a split, in process or through a running service."""
+"""Evaluation: a model on the labelled pictures of a split, by the metrics of its recipe."""
 
-import http.client
-import json
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from model_export.box_protocols import BoxedPicture, Boxes
 from model_export.data.keypoint_sample import KeypointSample
-from model_export.errors import RunError
-from model_export.keypoint_metrics import failure_rate, mean_offset, normalised_mean_errors, point_errors
+from model_export.flip_test import FLIP_TESTS, FlipTest, answer
+from model_export.metrics.figures import Figure
+from model_export.metrics.measuring import measure
+from model_export.metrics.predictions import Instance, Predictions, seen_area
+from model_export.metrics.recipe_truth import oks_truth
 from model_export.onnx_inference import OnnxNetwork
-from model_export.recipe import Evaluation
+from model_export.recipe import Recipe
 from service.contract.bundle_manifest import MODEL_FILE, BundleManifest
-from service.contract.crop_transform import ImageHW3
+from service.contract.crop_transform import Box, ImageHW3
 
-Estimate = Callable[[KeypointSample], NDArray[np.float64]]
-LABEL_BOXES = "boxes around the labels"
-NO_BOXES = "whole pictures, no boxes, through HTTP"
-_REQUEST_TIMEOUT_SECONDS = 60
+
+class Found(NamedTuple):
+    """What a model answers for one box.
+
+    Attributes:
+        points_in_image_K2: in image pixels.
+        scores_K: 0 to 1.
+        seen_area: square pixels of the image that its crop shows.
+    """
+
+    points_in_image_K2: NDArray[np.float64]
+    scores_K: NDArray[np.float64]
+    seen_area: float
+
+
+Estimate = Callable[[ImageHW3, Box], Found]
 
 
 class Report(NamedTuple):
-    """What was measured on how many samples, under which convention. NME and failure rate are shares, not percent."""
+    """What was measured on how many samples, with which boxes and which flip test."""
 
-    nme: float
-    failure_rate: float
-    failure_threshold: float
-    mean_error_in_image: float
-    mean_offset_in_image: tuple[float, float]
-    normaliser: str
+    figures: tuple[Figure, ...]
     box_protocol: str
     samples: int
+    flip_test: FlipTest = "none"
+
+    def value(self, metric: str) -> float:
+        """The value of the first figure of that name."""
+        return next(figure.value for figure in self.figures if figure.metric == metric)
+
+    def as_json(self) -> dict[str, Any]:
+        """For a JSON file; a value that is not finite is null."""
+        figures = [figure._asdict() | {"value": figure.json_value} for figure in self.figures]
+        flip_test = FLIP_TESTS[self.flip_test]
+        return {
+            "box_protocol": self.box_protocol,
+            "flip_test": flip_test,
+            "samples": self.samples,
+            "figures": figures,
+        }
 
 
-def estimate_in_process(bundle: Path, manifest: BundleManifest) -> Estimate:
-    """Keypoints (K, 2) in image pixels from the bundle's graph, with the box around the labels."""
+class Evaluated(NamedTuple):
+    """A report, and the predictions that it was measured on."""
+
+    report: Report
+    predictions: Predictions
+
+
+def estimate_in_process(bundle: Path, manifest: BundleManifest, flip_test: FlipTest = "none") -> Estimate:
+    """Keypoints from the bundle's graph, which is given the crop of the box (and its mirror image: see `flip_test`)."""
     network = OnnxNetwork(bundle / MODEL_FILE)
 
-    def estimate(sample: KeypointSample) -> NDArray[np.float64]:
-        transform = manifest.crop_transform(sample.box)
-        crop = transform.extract(sample.read_image())
-        return transform.to_image(network.run(crop[np.newaxis]).points_in_crop_NK2[0])
+    def estimate(image: ImageHW3, box: Box) -> Found:
+        transform = manifest.crop_transform(box)
+        crops = transform.extract(image)[np.newaxis]
+        points, scores = answer(network, crops, manifest.codec, manifest.keypoints.flip_pairs, flip_test)
+        return Found(transform.to_image(points[0]), scores[0].astype(np.float64), seen_area(transform))
 
     return estimate
-
-
-def estimate_over_http(url: str, manifest: BundleManifest) -> Estimate:
-    """Keypoints (K, 2) in image pixels from a running service that is given the whole picture and no box.
-
-    The estimate raises `RunError` where there is no such service, or it serves another bundle than the manifest's.
-    """
-    expected = {"name": manifest.name, "version": manifest.version}
-
-    def estimate(sample: KeypointSample) -> NDArray[np.float64]:
-        body = _as_png(sample.read_image())
-        answer = _post(f"{url.rstrip('/')}/v1/keypoints", body)
-        if not isinstance(answer, dict) or answer.get("model") != expected:
-            found = answer.get("model") if isinstance(answer, dict) else answer
-            raise RunError(f"{url} serves another model: expected {expected}, found {found}")
-        return np.array([[point["x"], point["y"]] for point in answer["instances"][0]["keypoints"]])
-
-    return estimate
-
-
-def _as_png(image: ImageHW3) -> bytes:
-    encoded, png = cv2.imencode(".png", image[..., ::-1])
-    assert encoded
-    return png.tobytes()
-
-
-def _post(url: str, png: bytes) -> Any:
-    try:
-        request = urllib.request.Request(url, png, {"Content-Type": "image/png"})
-        with urllib.request.urlopen(request, timeout=_REQUEST_TIMEOUT_SECONDS) as response:
-            return json.load(response)
-    except urllib.error.HTTPError as error:
-        raise RunError(f"{url} answered {error.code}: {error.read(500).decode(errors='replace')}") from error
-    except urllib.error.URLError as error:
-        raise RunError(f"{url} cannot be reached: {error.reason}") from error
-    except (OSError, http.client.HTTPException) as error:
-        raise RunError(f"{url} broke off: {error}") from error
-    except ValueError as error:  # an address that is none, or an answer that is not JSON
-        raise RunError(f"{url} is not a running service: {error}") from error
 
 
 def evaluate(
+    recipe: Recipe,
     samples: Sequence[KeypointSample],
+    boxes: Boxes,
     estimate: Estimate,
-    settings: Evaluation,
-    box_protocol: str,
-    sample_done: Callable[[int], None],
-) -> Report:
-    """NME, failure rate and mean error over the samples; `sample_done` is told how many are done."""
-    found = []
-    for done, sample in enumerate(samples, start=1):
-        found.append(estimate(sample))
-        sample_done(done)
-    true = np.stack([sample.points_in_image for sample in samples])
-    visible = np.stack([sample.visible for sample in samples])
-    points = np.stack(found)
-    errors = normalised_mean_errors(points, true, visible, settings.normaliser)
-    return Report(
-        nme=float(errors.mean()),
-        failure_rate=failure_rate(errors, settings.failure_threshold),
-        failure_threshold=settings.failure_threshold,
-        mean_error_in_image=float(np.nanmean(point_errors(points, true, visible))),
-        mean_offset_in_image=mean_offset(points, true, visible),
-        normaliser=settings.normaliser_name,
-        box_protocol=box_protocol,
-        samples=len(samples),
-    )
+    box_done: Callable[[int], None],
+) -> Evaluated:
+    """The recipe's metrics over the samples; `box_done` is told how many boxes are done.
+
+    With boxes that are not one for each sample, only the metrics that match predictions with persons are measured.
+
+    Raises:
+        DataError: a picture cannot be read.
+    """
+    instances = _find(boxes.pictures, estimate, box_done)
+    found = np.stack([one.points_K2 for one in instances]) if boxes.one_for_each_sample else None
+    predictions = Predictions(samples, found, instances, oks_truth(recipe, samples))
+    figures = measure(recipe.evaluation.metrics, predictions)
+    return Evaluated(Report(figures, boxes.protocol, len(samples)), predictions)
+
+
+def _find(pictures: Sequence[BoxedPicture], estimate: Estimate, box_done: Callable[[int], None]) -> list[Instance]:
+    instances = []
+    seen_id, image = "", None
+    for done, picture in enumerate(pictures, start=1):
+        if image is None or picture.image_id != seen_id:
+            seen_id, image = picture.image_id, picture.read_image()
+        found = estimate(image, picture.box)
+        instances.append(
+            Instance(picture.image_id, found.points_in_image_K2, found.scores_K, picture.score, found.seen_area)
+        )
+        box_done(done)
+    return instances

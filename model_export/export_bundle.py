@@ -10,12 +10,14 @@ import cv2
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from model_export.accuracy import accuracy_entries
+from model_export.box_protocols import training_boxes
 from model_export.data.dataset import ValidationCrops
 from model_export.data.keypoint_sample import ImageFile, KeypointSample
 from model_export.data.splits import validation_samples
 from model_export.data.synthetic import draw_samples
 from model_export.errors import RecipeError, RunError
-from model_export.evaluate import LABEL_BOXES, Report, estimate_in_process, evaluate
+from model_export.evaluate import estimate_in_process, evaluate
 from model_export.export_network import DecodedNetwork, Parity, check_parity, onnx_graph
 from model_export.model_card import model_card
 from model_export.onnx_inference import OnnxNetwork
@@ -25,7 +27,6 @@ from model_export.trainer import build_recipe_network
 from service.contract.bundle_manifest import (
     MANIFEST_FILE,
     MODEL_FILE,
-    Accuracy,
     BundleManifest,
     CodecOutput,
     CropInput,
@@ -89,14 +90,13 @@ def export_bundle(run: RunFolder, bundle: Path, golden_list: Path | None) -> tup
     shutil.rmtree(partial, ignore_errors=True)
     (partial / GOLDEN_FOLDER).mkdir(parents=True)
     try:
-        decoded = DecodedNetwork(_averaged_network(recipe, state), recipe.keypoint_codec)
+        decoded = DecodedNetwork(_averaged_network(recipe, state), recipe.keypoint_codec, recipe.input.channel_order)
         (partial / MODEL_FILE).write_bytes(onnx_graph(decoded, recipe.input.width, recipe.input.height))
         parity = check_parity(decoded, partial / MODEL_FILE, _crops(recipe, samples))
         manifest = _manifest(recipe, run, {MODEL_FILE: file_sha256(partial / MODEL_FILE)})
-        report = evaluate(
-            samples, estimate_in_process(partial, manifest), recipe.evaluation, LABEL_BOXES, lambda _done: None
-        )
-        manifest = manifest.model_copy(update={"accuracy": _accuracy(report, recipe)})
+        estimate = estimate_in_process(partial, manifest)
+        report = evaluate(recipe, samples, training_boxes(samples), estimate, lambda _done: None).report
+        manifest = manifest.model_copy(update={"accuracy": accuracy_entries(report)})
         for picture in pictures:
             shutil.copyfile(picture.path, partial / GOLDEN_FOLDER / picture.path.name)
         _write_golden_images(partial, manifest, pictures or (_draw_golden_picture(partial),))
@@ -133,13 +133,16 @@ def _manifest(recipe: Recipe, run: RunFolder, sha256: dict[str, str]) -> BundleM
         description=recipe.bundle.description,
         intended_use=recipe.bundle.intended_use,
         keypoints=recipe.keypoints,
-        input=CropInput(width=size.width, height=size.height, padding=size.padding),
+        input=CropInput(width=size.width, height=size.height, padding=size.padding, warp=size.warp),
         output=CodecOutput(
             heatmap_width=codec.heatmap_width,
             heatmap_height=codec.heatmap_height,
             stride=codec.stride,
+            alignment=codec.alignment,
+            encoding=codec.encoding,
             sigma=codec.sigma,
             decoding=codec.decoding,
+            blur_kernel=codec.blur_kernel,
         ),
         licence=recipe.bundle.licence,
         training={
@@ -149,16 +152,6 @@ def _manifest(recipe: Recipe, run: RunFolder, sha256: dict[str, str]) -> BundleM
             "recipe": recipe.model_dump(mode="json", exclude_none=True),
         },
         sha256=sha256,
-    )
-
-
-def _accuracy(report: Report, recipe: Recipe) -> tuple[Accuracy, ...]:
-    data = f"validation split of the recipe's data ({report.samples} samples)"
-    common = {"normaliser": report.normaliser, "box_protocol": report.box_protocol, "data": data, "unit": "share"}
-    failure = f"FR@{recipe.evaluation.failure_threshold:g}"
-    return (
-        Accuracy(metric="NME", value=round(report.nme, 5), **common),
-        Accuracy(metric=failure, value=round(report.failure_rate, 5), **common),
     )
 
 

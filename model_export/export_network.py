@@ -14,11 +14,14 @@ from model_export.errors import TrainingInputError
 from model_export.heatmap_decoding import read_maps, to_crop
 from model_export.image_normalisation import normalise
 from model_export.onnx_inference import OnnxNetwork
+from model_export.recipe import ChannelOrder
+from service.contract.heatmap_peak import peak_cell, response
 from service.contract.keypoint_codec import KeypointCodec
 
 HEATMAP_TOLERANCE = 1e-4
 POINT_TOLERANCE_IN_CROP = 0.02
-_TIE_MARGIN = 1e-4  # of two responses closer than this, either may be called the peak
+_TIE_MARGIN = 1e-4  # of two responses closer than this, either may be called the greater
+_ROUNDING = 1e-5  # far more than two runtimes differ by: a place that this moves is not determined by the map
 
 
 class ParityError(TrainingInputError):
@@ -31,7 +34,7 @@ class Parity(NamedTuple):
     Attributes:
         heatmaps: largest difference of a heatmap cell.
         points_in_crop: largest distance of a keypoint that is no tie, in crop pixels.
-        tie_share: share of keypoints left out of `points_in_crop` because their peak is a tie.
+        tie_share: share of keypoints left out of `points_in_crop` because rounding alone decides their place.
     """
 
     heatmaps: float
@@ -42,13 +45,13 @@ class Parity(NamedTuple):
 class DecodedNetwork(nn.Module):
     """The graph of a bundle: uint8 crops (N, H, W, 3) to keypoints (N, K, 2), scores (N, K), heatmaps (N, K, h, w)."""
 
-    def __init__(self, network: nn.Module, codec: KeypointCodec):
+    def __init__(self, network: nn.Module, codec: KeypointCodec, channel_order: ChannelOrder = "rgb"):
         super().__init__()
-        self.network, self.codec = network, codec
+        self.network, self.codec, self.channel_order = network, codec, channel_order
 
     def forward(self, crops_NHW3: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Keypoints in crop pixels, scores in [0, 1] (the clipped peak), heatmaps."""
-        prediction = read_maps(self.network(normalise(crops_NHW3)), self.codec)
+        prediction = read_maps(self.network(normalise(crops_NHW3, self.channel_order)), self.codec)
         scores = prediction.heatmaps_NKhw.amax(dim=(2, 3)).clamp(0, 1)
         return to_crop(prediction.points_in_heatmap_NK2, self.codec), scores, prediction.heatmaps_NKhw
 
@@ -93,7 +96,7 @@ def check_parity(decoded: DecodedNetwork, onnx_file: Path, crops_NHW3: NDArray[n
     session = OnnxNetwork(onnx_file)
     with torch.inference_mode():
         points, _, heatmaps = (output.numpy() for output in decoded.eval()(torch.from_numpy(crops_NHW3)))
-    tied = _peak_is_tie(heatmaps) if decoded.codec.decoding == "peak" else np.zeros(points.shape[:2], dtype=bool)
+    tied = _is_tie(heatmaps, decoded.codec)
     single = [session.run(crops_NHW3[i : i + 1]) for i in range(len(crops_NHW3))]
     worst_heatmap = worst_point = 0.0
     for found in (session.run(crops_NHW3), tuple(np.concatenate(parts) for parts in zip(*single, strict=True))):
@@ -108,6 +111,19 @@ def check_parity(decoded: DecodedNetwork, onnx_file: Path, crops_NHW3: NDArray[n
     return parity
 
 
-def _peak_is_tie(heatmaps_NKhw: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _is_tie(heatmaps_NKhw: NDArray[np.float32], codec: KeypointCodec) -> NDArray[np.bool_]:
+    """Keypoints (N, K) whose place rounding decides: two peaks, two neighbours to step to, or a flat top."""
+    if codec.decoding == "soft_argmax":
+        return np.zeros(heatmaps_NKhw.shape[:2], dtype=bool)
     responses = np.sort(heatmaps_NKhw.reshape(*heatmaps_NKhw.shape[:2], -1), axis=-1)
-    return np.asarray(responses[..., -1] - responses[..., -2] < _TIE_MARGIN)
+    tied: NDArray[np.bool_] = responses[..., -1] - responses[..., -2] < _TIE_MARGIN
+    if codec.decoding == "quarter_step":
+        x, y = peak_cell(heatmaps_NKhw)
+        for dx, dy in ((1, 0), (0, 1)):
+            slope = response(heatmaps_NKhw, x + dx, y + dy) - response(heatmaps_NKhw, x - dx, y - dy)
+            tied |= np.abs(slope) < _TIE_MARGIN
+    if codec.decoding in {"dark", "dark_udp"}:
+        noise = np.random.default_rng(0).uniform(-_ROUNDING, _ROUNDING, heatmaps_NKhw.shape).astype(np.float32)
+        moved = codec.decode(heatmaps_NKhw + noise)[0] - codec.decode(heatmaps_NKhw)[0]
+        tied |= np.linalg.norm(moved, axis=-1) > POINT_TOLERANCE_IN_CROP
+    return tied

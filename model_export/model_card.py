@@ -1,6 +1,7 @@
 """The model card of a bundle, written from its manifest."""
 
 from model_export.export_network import Parity
+from model_export.metrics.figures import value_text
 from service.contract.bundle_manifest import BundleManifest
 
 
@@ -11,7 +12,8 @@ def model_card(manifest: BundleManifest, parity: Parity) -> str:
     optimisation = recipe["optimisation"]
     afl = "with Adversarial Focal Loss" if training["adversarial_focal_loss"] else "without Adversarial Focal Loss"
     accuracy = "\n".join(
-        f"| {figure.metric} | {figure.value:.2%} | {figure.normaliser} | {figure.box_protocol} | {figure.data} |"
+        f"| {figure.metric} | {value_text(figure.value, figure.unit)} | {figure.convention} | {figure.box_protocol} "
+        f"| {figure.data} |"
         for figure in manifest.accuracy
     )
     versions = ", ".join(f"{name} {found}" for name, found in training["versions"].items() if name != "commit")
@@ -43,7 +45,7 @@ Versions: {versions}.
 
 ## Measured
 
-| metric | value | normaliser | boxes | data |
+| metric | value | convention | boxes | data |
 |---|---|---|---|---|
 {accuracy}
 

@@ -2,37 +2,92 @@
 
 import os
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
+from model_export.augmentation_sections import Augmentation
+from model_export.data.readers import READERS
 from model_export.errors import RecipeError
-from service.contract.bundle_manifest import Keypoints, Licence, describe_problems
-from service.contract.keypoint_codec import HeatmapDecoding, KeypointCodec
+from model_export.metrics.oks import WHOLEBODY_COUNT
+from model_export.metrics.settings import UNION_TAGS as METRIC_TAGS
+from model_export.metrics.settings import Evaluation
+from model_export.optimisation import Optimisation
+from model_export.overrides import override
+from model_export.recipe_section import Count, Positive, Section, Share
+from model_export.skeleton import resolve_skeleton
+from service.contract.bundle_manifest import BlurKernel, Keypoints, Licence, describe_problems
+from service.contract.crop_transform import Box, CropTransform, Warp
+from service.contract.heatmap_decoding import HeatmapDecoding
+from service.contract.heatmap_encoding import HeatmapEncoding
+from service.contract.keypoint_codec import DEFAULT_BLUR_KERNEL, HeatmapAlignment, KeypointCodec
 
 DATA_VARIABLE = "FOCALPOINT_DATA"
+ChannelOrder = Literal["rgb", "bgr"]
+_UNION_TAGS = (
+    "annotated",
+    "synthetic",
+    "one_cycle",
+    "drops",
+    "robust",
+    "classical",
+    *METRIC_TAGS,
+)  # pydantic puts them into the place of an error
 
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
+
+def _below_data(key: str, path: str) -> Path:
+    base = os.environ.get(DATA_VARIABLE)
+    if not Path(path).is_absolute() and not base:
+        raise RecipeError(
+            f"{key} is {path!r}, which lies below the folder named by {DATA_VARIABLE}; "
+            f"set that variable, or give an absolute path"
+        )
+    return Path(base or "") / path
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+def _known_format(name: str) -> str:
+    if name not in READERS:
+        raise ValueError(f"expected one of {', '.join(READERS)}, synthetic")
+    return name
 
 
-class CsvData(_Section):
-    """Annotation files `image, x0, y0, x1, y1, ...` (see `data/keypoint_csv.py`).
+class AnnotatedData(Section):
+    """Annotation files in one of the formats of `data/readers.py`, and their pictures.
 
-    A relative `root` lies below the folder that the environment variable FOCALPOINT_DATA names; `train` and
-    `validation` lie below `root`.
+    A relative `root` lies below the folder that the environment variable FOCALPOINT_DATA names; everything else lies
+    below `root`. Without `train_images` or `validation_images` the pictures' names are relative to the folder of that
+    annotation file (to the folder itself, where a format's annotations are a folder). Either `validation` names the
+    annotations to validate on, or `validation_share` takes about that share of the pictures of `train` out for it, see
+    `data/content_split.py`. With `skip_bad` a faulty object or picture is skipped and counted; without it, it is an
+    error.
     """
 
-    format: Literal["csv"]
+    format: Annotated[str, AfterValidator(_known_format)]
     root: str
     train: str
-    validation: str
+    validation: str | None = None
+    validation_share: Annotated[float, Field(gt=0, lt=1)] | None = None
+    train_images: str | None = None
+    validation_images: str | None = None
+    skip_bad: bool = False
+
+    @model_validator(mode="after")
+    def _one_validation(self) -> Self:
+        if (self.validation is None) == (self.validation_share is None):
+            raise ValueError("expected either validation, an annotation file, or validation_share, found both or none")
+        if self.validation is None and self.validation_images is not None:
+            raise ValueError("validation_images needs validation, the annotation file whose pictures lie there")
+        return self
 
     def folder(self) -> Path:
         """The folder that holds the annotation files.
@@ -40,20 +95,24 @@ class CsvData(_Section):
         Raises:
             RecipeError: `root` is relative and FOCALPOINT_DATA is not set, or there is no such folder.
         """
-        base = os.environ.get(DATA_VARIABLE)
-        root = Path(self.root)
-        if not root.is_absolute() and not base:
-            raise RecipeError(
-                f"data.root is {self.root!r}, which lies below the folder named by {DATA_VARIABLE}; "
-                f"set that variable, or give an absolute path"
-            )
-        folder = Path(base or "") / root
+        folder = _below_data("data.root", self.root)
         if not folder.is_dir():
             raise RecipeError(f"data.root: there is no folder {folder}")
         return folder
 
+    def images_folder(self, annotations: str, images: str | None) -> Path:
+        """The folder that the pictures' names in `annotations` are relative to, `images` being the key given for it.
 
-class SyntheticData(_Section):
+        Raises:
+            RecipeError: as `folder`.
+        """
+        if images is not None:
+            return self.folder() / images
+        path = self.folder() / annotations
+        return path if path.is_dir() else path.parent
+
+
+class SyntheticData(Section):
     """Drawn faces with exact truth (see `data/synthetic.py`)."""
 
     format: Literal["synthetic"]
@@ -61,19 +120,56 @@ class SyntheticData(_Section):
     validation_count: Count
 
 
-class Input(_Section):
-    """The crop that the network sees, in pixels; `padding` is the factor by which the box is grown."""
+def _kind_of_data(values: Any) -> str:
+    data_format = values.get("format") if isinstance(values, dict) else getattr(values, "format", None)
+    return "synthetic" if data_format == "synthetic" else "annotated"
+
+
+class Input(Section):
+    """The crop that the network sees, in pixels; `padding` is the factor by which the box is grown; `warp`
+    is the pixel convention, see docs/geometry.md.
+
+    Crops are RGB, in the service too; with `channel_order` bgr the network, not its caller, reverses them.
+    """
 
     width: Count
     height: Count
     padding: Positive
+    warp: Warp
+    channel_order: ChannelOrder = "rgb"
+
+    def crop_transform(
+        self, box: Box, *, growth: float = 1.0, rotation_degrees: float = 0.0, mirrored: bool = False
+    ) -> CropTransform:
+        """The crop around a box in image pixels; `growth` multiplies the padding, for the rest see `CropTransform`."""
+        return CropTransform.around(
+            box,
+            self.width,
+            self.height,
+            self.padding * growth,
+            self.warp,
+            rotation_degrees=rotation_degrees,
+            mirrored=mirrored,
+        )
 
 
-class Network(_Section):
-    """Which network and its sizes; the keys besides `name` are arguments of its function in `networks`."""
+class Network(Section):
+    """Which network and its sizes; the other keys are arguments of its function in `networks`.
+
+    `initial_weights` is a checkpoint to start from; a relative path lies below the folder that FOCALPOINT_DATA names.
+    """
 
     model_config = ConfigDict(frozen=True, extra="allow")
     name: str
+    initial_weights: str | None = None
+
+    def initial_weights_file(self) -> Path | None:
+        """The checkpoint to start from.
+
+        Raises:
+            RecipeError: the path is relative and FOCALPOINT_DATA is not set.
+        """
+        return None if self.initial_weights is None else _below_data("network.initial_weights", self.initial_weights)
 
     @property
     def sizes(self) -> dict[str, Any]:
@@ -81,15 +177,27 @@ class Network(_Section):
         return dict(self.model_extra or {})
 
 
-class Codec(_Section):
-    """How keypoints become heatmaps and back; `sigma` in heatmap cells."""
+class Codec(Section):
+    """How keypoints become heatmaps and back, see `KeypointCodec`; `sigma` and `blur_kernel` in heatmap cells."""
 
     stride: Count
     sigma: Positive
+    alignment: HeatmapAlignment
+    encoding: HeatmapEncoding
     decoding: HeatmapDecoding
+    blur_kernel: BlurKernel | None = None
+
+    @model_validator(mode="after")
+    def _dark_has_a_kernel(self) -> Self:
+        if (self.blur_kernel is not None) != (self.decoding in {"dark", "dark_udp"}):
+            raise ValueError(
+                f"expected blur_kernel with decoding dark or dark_udp and with no other, "
+                f"found decoding {self.decoding} and blur_kernel {self.blur_kernel}"
+            )
+        return self
 
 
-class AdversarialFocal(_Section):
+class AdversarialFocal(Section):
     """Adversarial Focal Loss: Algorithm 2 of the paper, and the decisions that it leaves open.
 
     Attributes:
@@ -113,62 +221,7 @@ class AdversarialFocal(_Section):
     critic_betas: tuple[Share, Share]
 
 
-class Augmentation(_Section):
-    """Random changes of the training crops; see `augmentation.py` for each. Shares are probabilities per sample."""
-
-    scale: tuple[Positive, Positive]
-    shift: Annotated[float, Field(ge=0)]
-    rotation_degrees: Annotated[float, Field(ge=0)]
-    flip_share: Share
-    wide_share: Share
-    wide_scale: Annotated[float, Field(ge=1)]
-    photometric_share: Share
-    blur_share: Share
-    occlusion_share: Share
-
-
-class Optimisation(_Section):
-    """AdamW with a one-cycle schedule; the weights that are evaluated and exported are their moving average.
-
-    The last `settling_epochs` of the `epochs` come after the cycle: a constant rate, and no mirrored crops. Mirroring
-    teaches a network that labels have no side; where they have one (labels that lie a little to the right of what they
-    mark, say), it answers the mean of both sides until it settles on the labels as they are.
-    """
-
-    epochs: Count
-    settling_epochs: Annotated[int, Field(ge=0)]
-    batch_size: Count
-    learning_rate: Positive
-    settling_learning_rate: Positive
-    warm_up_share: Share
-    weight_decay: Annotated[float, Field(ge=0)]
-    gradient_clip: Positive
-    average_decay: Share
-    precision: Literal["32-true", "bf16-mixed"]
-    loader_workers: Annotated[int, Field(ge=0)]
-    validate_every: Count
-
-    @property
-    def cycle_epochs(self) -> int:
-        """Epochs of the one-cycle schedule, before settling."""
-        return self.epochs - self.settling_epochs
-
-    @model_validator(mode="after")
-    def _there_is_a_cycle(self) -> Self:
-        if self.cycle_epochs < 1:
-            raise ValueError(f"settling_epochs is {self.settling_epochs}, expected fewer than epochs, {self.epochs}")
-        return self
-
-
-class Evaluation(_Section):
-    """NME is divided by the distance of the two keypoints `normaliser`, called `normaliser_name`."""
-
-    normaliser: tuple[int, int]
-    normaliser_name: str
-    failure_threshold: Positive
-
-
-class Bundle(_Section):
+class Bundle(Section):
     """What the exported bundle says of itself."""
 
     version: str
@@ -179,19 +232,22 @@ class Bundle(_Section):
     licence_text: str
 
 
-class Recipe(_Section):
+class Recipe(Section):
     """The whole experiment. Sections are documented at their classes."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
     seed: Annotated[int, Field(ge=0)]
-    data: Annotated[CsvData | SyntheticData, Field(discriminator="format")]
+    data: Annotated[
+        Annotated[AnnotatedData, Tag("annotated")] | Annotated[SyntheticData, Tag("synthetic")],
+        Discriminator(_kind_of_data),
+    ]
     input: Input
     keypoints: Keypoints
     network: Network
     codec: Codec
     base_losses: dict[str, Positive]
     adversarial_focal: AdversarialFocal
-    augmentation: Augmentation
+    augmentation: Annotated[Augmentation, Field(discriminator="name")]
     optimisation: Optimisation
     evaluation: Evaluation
     bundle: Bundle
@@ -202,18 +258,45 @@ class Recipe(_Section):
             pixels = getattr(self.input, side)
             if pixels % self.codec.stride:
                 raise ValueError(f"input.{side} is {pixels}, which codec.stride {self.codec.stride} does not divide")
-        if max(self.evaluation.normaliser) >= len(self.keypoints.names):
-            raise ValueError(f"evaluation.normaliser names a keypoint beyond the {len(self.keypoints.names)} there are")
+        if self.augmentation.name == "classical" and max(self.augmentation.upper_body, default=0) >= len(
+            self.keypoints.names
+        ):
+            raise ValueError(
+                f"augmentation.upper_body names a keypoint beyond the {len(self.keypoints.names)} there are"
+            )
         if not self.base_losses:
             raise ValueError("base_losses names no loss")
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_fit(self) -> Self:
+        count = len(self.keypoints.names)
+        for key, index in self.evaluation.keypoints_named():
+            if index >= count:
+                raise ValueError(f"{key} names keypoint {index}, beyond the {count} there are")
+        for place, metric in enumerate(self.evaluation.metrics):
+            if metric.kind in ("oks", "oks_wholebody") and self.keypoints.oks_sigmas is None:
+                raise ValueError(f"evaluation.metrics.{place} takes OKS, which needs keypoints.oks_sigmas")
+            if metric.kind == "oks_wholebody" and count != WHOLEBODY_COUNT:
+                raise ValueError(
+                    f"evaluation.metrics.{place} takes the parts of COCO-WholeBody, {WHOLEBODY_COUNT} keypoints, "
+                    f"found {count}"
+                )
         return self
 
     @property
     def keypoint_codec(self) -> KeypointCodec:
         """The codec that training, evaluation and serving share."""
-        stride = self.codec.stride
+        settings = self.codec
         return KeypointCodec(
-            self.input.width // stride, self.input.height // stride, stride, self.codec.sigma, self.codec.decoding
+            heatmap_width=self.input.width // settings.stride,
+            heatmap_height=self.input.height // settings.stride,
+            stride=settings.stride,
+            sigma=settings.sigma,
+            decoding=settings.decoding,
+            alignment=settings.alignment,
+            encoding=settings.encoding,
+            blur_kernel=settings.blur_kernel or DEFAULT_BLUR_KERNEL,
         )
 
     def without_afl(self) -> Self:
@@ -231,14 +314,19 @@ def parse_recipe(values: dict[str, Any], origin: str) -> Recipe:
     try:
         return Recipe.model_validate(values)
     except ValidationError as error:
-        raise RecipeError(f"{origin}: {describe_problems(error, union_tags=('csv', 'synthetic'))}") from error
+        raise RecipeError(f"{origin}: {describe_problems(error, union_tags=_UNION_TAGS)}") from error
 
 
-def load_recipe(path: Path) -> Recipe:
+def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
     """Read a recipe from a TOML file.
 
+    Args:
+        path: of the file.
+        settings: values to change before anything is checked, see `overrides.override`.
+
     Raises:
-        RecipeError: the file cannot be read, is not TOML, or holds an unknown, missing or impossible value.
+        RecipeError: the file (or the skeleton that it names) cannot be read, is not TOML, or holds an unknown, missing
+            or impossible value.
     """
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -246,4 +334,4 @@ def load_recipe(path: Path) -> Recipe:
         raise RecipeError(f"recipe {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"recipe {path} is not valid TOML: {error}") from error
-    return parse_recipe(values, str(path))
+    return parse_recipe(resolve_skeleton(override(values, settings), path.parent), str(path))

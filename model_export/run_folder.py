@@ -1,6 +1,7 @@
 """A run folder: the resolved recipe, versions, metrics, curves and the checkpoint of one training run."""
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -48,15 +49,15 @@ class RunFolder:
         if self.checkpoint.exists():
             raise RunError(f"{self.path} already holds a run: give --resume to go on with it, or another --run folder")
 
-    def start(self, recipe: Recipe) -> None:
-        """Make the folder and record what the run is made of.
+    def start(self, recipe: Recipe, devices: str) -> None:
+        """Make the folder and record what the run is made of, and on which devices.
 
         Raises:
             RunError: the folder already holds a run.
         """
         self.check_unused()
         self.path.mkdir(parents=True, exist_ok=True)
-        self._write(VERSIONS_FILE, json.dumps(_versions(), indent=2) + "\n")
+        self._write(VERSIONS_FILE, json.dumps({**_versions(), "devices": devices}, indent=2) + "\n")
         self._write(RECIPE_FILE, tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)))
 
     def resume(self, recipe: Recipe) -> None:
@@ -98,9 +99,12 @@ class RunFolder:
         return versions
 
     def save_checkpoint(self, state: dict[str, Any]) -> None:
-        """Write the checkpoint."""
+        """Write the checkpoint; the one before it stands until all of the new one is on the disk."""
         partial = self.checkpoint.with_suffix(".partial")
-        torch.save(state, partial)
+        with partial.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
         partial.replace(self.checkpoint)
 
     def load_checkpoint(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import torch
 
 from model_export.data.dataset import CropSample
 from model_export.data.synthetic import draw_samples
+from model_export.devices import build_fabric
 from model_export.recipe import load_recipe
 from model_export.trainer import Trainer
 
@@ -25,8 +26,10 @@ def main() -> None:
     arguments = parser.parse_args()
     recipe = load_recipe(arguments.recipe)
     no_faces = draw_samples(recipe.optimisation.batch_size, seed=0)  # the loader is not used, but a set cannot be empty
+    fabric = build_fabric(recipe.optimisation.precision)
     arms = {
-        name: Trainer(arm, no_faces, no_faces) for name, arm in {"vanilla": recipe.without_afl(), "AFL": recipe}.items()
+        name: Trainer(fabric, arm, no_faces, no_faces)
+        for name, arm in {"vanilla": recipe.without_afl(), "AFL": recipe}.items()
     }
     batch = _random_batch(
         recipe.optimisation.batch_size, len(recipe.keypoints.names), recipe.input.width, recipe.input.height
@@ -35,7 +38,7 @@ def main() -> None:
     for step in range(-5, arguments.steps):  # the first ones warm up
         for name, trainer in arms.items():
             started = time.perf_counter()
-            trainer.train_batch(batch)
+            trainer.train_batch([batch]).cpu()  # what it returns is there when a GPU is done
             if step >= 0:
                 seconds[name].append(time.perf_counter() - started)
     vanilla, afl = (median(seconds[name]) for name in ("vanilla", "AFL"))

@@ -5,31 +5,34 @@ optimisers in one step stay ordinary code (Accelerate would do the same but brin
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
 from torch import nn
-from torch.optim.lr_scheduler import OneCycleLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from model_export.adversarial_focal import Critic
 from model_export.base_losses import Target, weighted_sum
-from model_export.data.dataset import CropSample, EpochOrder, TrainingCrops, ValidationCrops
+from model_export.checkpoint_reading import Weights
+from model_export.data.dataset import CropSample, TrainingCrops, ValidationCrops
+from model_export.data.epoch_batches import EpochBatches
 from model_export.data.keypoint_sample import KeypointSample
-from model_export.heatmap_decoding import read_maps, to_crop, to_heatmap
+from model_export.devices import mean_over_devices
+from model_export.epoch_record import EpochProgress, EpochRecord, step_moments
+from model_export.heatmap_decoding import to_heatmap
 from model_export.image_normalisation import normalise
-from model_export.keypoint_metrics import failure_rate, normalised_mean_errors, point_errors
 from model_export.networks import build_network
+from model_export.optimisers import build_optimiser, build_schedule, settling_rate
 from model_export.recipe import Recipe
-from model_export.run_folder import RunFolder
-from model_export.training_step import StepRecord, TrainingStep
+from model_export.synchronised_batch_norm import synchronise_batch_norm
+from model_export.training_step import BatchPart, TrainingStep
+from model_export.updates import CriticUpdate, NetworkUpdate
+from model_export.validation import validate
 
-EpochRecord = dict[str, Any]
-BatchDone = Callable[[int, int], None]
+StepDone = Callable[[int, int, int], None]
 _VALIDATION_BATCH = 64
 
 
@@ -39,198 +42,182 @@ def build_recipe_network(recipe: Recipe) -> nn.Module:
 
 
 class Trainer:
-    """One run of a recipe. `run_epoch` does one epoch; `state` and `restore` carry everything that a resume needs."""
+    """One run of a recipe on the devices of `fabric`; every process has its own Trainer and calls the same methods.
 
-    def __init__(self, recipe: Recipe, training: Sequence[KeypointSample], validation: Sequence[KeypointSample]):
-        self.recipe = recipe
+    `run_epoch` does one epoch; `state` and `restore` carry everything that a resume needs, also in the middle of one.
+    """
+
+    def __init__(
+        self,
+        fabric: Fabric,
+        recipe: Recipe,
+        training: Sequence[KeypointSample],
+        validation: Sequence[KeypointSample],
+        initial_weights: Weights | None = None,
+    ):
+        self.recipe, self.fabric = recipe, fabric
         settings = recipe.optimisation
-        self.fabric = Fabric(accelerator="auto", devices=1, precision=settings.precision)
         torch.manual_seed(recipe.seed)
         network = build_recipe_network(recipe).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        optimiser = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+        network.load_state_dict(initial_weights or {}, strict=False)
         moving_average = get_ema_multi_avg_fn(settings.average_decay)  # type: ignore[no-untyped-call]
-        self.averaged = AveragedModel(network, self.fabric.device, multi_avg_fn=moving_average, use_buffers=True)
-        self.network, self.optimiser = self.fabric.setup(network, optimiser)
-        self.critic, self.critic_optimiser = self._build_critic()
+        self.averaged = AveragedModel(network, fabric.device, multi_avg_fn=moving_average, use_buffers=True)
+        if settings.synchronise_batch_norm and fabric.world_size > 1:
+            network = synchronise_batch_norm(network, fabric.device)
+        optimiser = build_optimiser(network.parameters(), settings)
+        self.network, self.optimiser = fabric.setup(network, optimiser)
+        # Not wrapped by Fabric: the gradient penalty differentiates twice and must stay in float32.
+        self.critic = Critic().to(fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        afl = recipe.adversarial_focal
+        self.critic_optimiser = torch.optim.Adam(self.critic.parameters(), afl.critic_learning_rate, afl.critic_betas)
 
         crops = TrainingCrops(
             training,
             recipe.input,
+            recipe.keypoint_codec,
             recipe.augmentation,
             recipe.keypoints.flip_pairs,
             recipe.seed,
-            mirrored_epochs=settings.cycle_epochs,
+            mirrored_epochs=settings.mirrored_epochs,
         )
-        self.order = EpochOrder(len(crops), recipe.seed)
-        self.loader = self._loader(crops, self.order, settings.batch_size)
-        self.validation_loader = self._loader(ValidationCrops(validation, recipe.input), None, _VALIDATION_BATCH)
-        steps = settings.cycle_epochs * len(self.loader)
-        self.schedule = OneCycleLR(
-            optimiser, settings.learning_rate, total_steps=steps, pct_start=settings.warm_up_share
+        self.batches = EpochBatches(
+            len(crops),
+            settings.batch_size,
+            recipe.seed,
+            rank=fabric.global_rank,
+            devices=fabric.world_size,
+            parts=settings.accumulation,
         )
+        self.loader = self._loader(crops, batch_sampler=self.batches)
+        self.validation_crops = ValidationCrops(validation, recipe.input)
+        self.validation_loader = self._loader(self.validation_crops, batch_size=_VALIDATION_BATCH)
+        self.schedule = build_schedule(optimiser, settings, self.batches.steps_per_epoch)
         self.step = TrainingStep(
             network=self.network,
-            critic=self.critic,
-            update_network=self._update_network,
-            update_critic=self._update_critic,
+            critic=self.critic if afl.enabled else None,
+            network_update=NetworkUpdate(fabric, self.network, self.optimiser, settings.gradient_clip),
+            critic_update=CriticUpdate(fabric, self.critic, self.critic_optimiser),
+            mean_over_devices=lambda value: mean_over_devices(fabric, value),
+            without_sync=lambda held_back: fabric.no_backward_sync(self.network, enabled=held_back),
             base_loss=weighted_sum(recipe.base_losses),
             codec=recipe.keypoint_codec,
-            afl=recipe.adversarial_focal,
+            afl=afl,
         )
-        self.epoch = 0
+        self.epoch, self.progress = 0, EpochProgress()
 
-    def _build_critic(self) -> tuple[Critic | None, torch.optim.Optimizer | None]:
-        afl = self.recipe.adversarial_focal
-        if not afl.enabled:
-            return None, None
-        # Not wrapped by Fabric: the gradient penalty differentiates twice and must stay in float32.
-        critic = Critic().to(self.fabric.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return critic, torch.optim.Adam(critic.parameters(), afl.critic_learning_rate, afl.critic_betas)
-
-    def _loader(self, crops: Any, order: EpochOrder | None, batch_size: int) -> DataLoader[CropSample]:
+    def _loader(self, crops: Dataset[CropSample], **batches: Any) -> DataLoader[CropSample]:
         workers = self.recipe.optimisation.loader_workers
         return DataLoader(
             crops,
-            batch_size,
-            sampler=order,
             num_workers=workers,
             persistent_workers=workers > 0,
-            drop_last=order is not None and len(crops) >= batch_size,
             generator=torch.Generator(),  # its own, so that the loader never draws from the training's random state
+            **batches,
         )
 
-    def run_epoch(self, batch_done: BatchDone) -> EpochRecord:
-        """Train one epoch, validate where the recipe says so, and return the epoch's record."""
-        started = time.perf_counter()
-        self.order.epoch = self.epoch
+    def run_epoch(self, step_done: StepDone) -> EpochRecord:
+        """Train what is left of an epoch, validate where the recipe says so, and return the epoch's record.
+
+        Args:
+            step_done: called after each step with the epoch, its steps so far and all of them; may take the `state`.
+        """
+        settings, steps = self.recipe.optimisation, self.batches.steps_per_epoch
+        self.batches.epoch, self.batches.first_step = self.epoch, self.progress.steps
         self.network.train()
-        settling = self.epoch >= self.recipe.optimisation.cycle_epochs
-        if settling:
-            self._set_learning_rate(self.recipe.optimisation.settling_learning_rate)
-        steps = []
-        for done, batch in enumerate(self.loader, start=1):
-            steps.append(self.train_batch(batch))
-            learning_rate = self.optimiser.param_groups[0]["lr"]
-            if not settling:
+        constant_rate = settling_rate(settings, self.epoch)
+        if constant_rate is not None:
+            for group in self.optimiser.param_groups:
+                group["lr"] = constant_rate
+        progress = self.progress
+        started = time.perf_counter()
+        for parts, waited in _steps(self.loader, settings.accumulation):
+            moments = self.train_batch(parts)
+            progress.add(moments, self.optimiser.param_groups[0]["lr"])
+            if constant_rate is None:
                 self.schedule.step()
-            batch_done(done, len(self.loader))
-        record: EpochRecord = {"epoch": self.epoch, **_summarise(steps), "learning_rate": learning_rate}
-        record["seconds"] = round(time.perf_counter() - started, 2)
-        self.epoch += 1
-        settings = self.recipe.optimisation
+            now = time.perf_counter()
+            progress.seconds += now - started
+            progress.waiting_seconds += waited
+            started = now
+            step_done(self.epoch, progress.steps, steps)
+        record: EpochRecord = {"epoch": self.epoch, **progress.record()}
+        self.epoch, self.progress = self.epoch + 1, EpochProgress()
         if self.epoch % settings.validate_every == 0 or self.epoch == settings.epochs:
-            record |= self.validate()
+            record |= self._validate()
         return record
 
-    def _set_learning_rate(self, rate: float) -> None:
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+    def _validate(self) -> EpochRecord:
+        """The first process validates; batch norm's buffers are its own where they are not synchronised."""
+        if not self.fabric.is_global_zero:
+            return {}
+        return validate(self.averaged, self.validation_loader, self.validation_crops, self.recipe, self.fabric.device)
 
-    def train_batch(self, batch: CropSample) -> StepRecord:
-        """One step on a batch of training crops, and the moving average brought up to it."""
-        images, target = self._prepare(batch)
-        record = self.step(images, target)
+    def train_batch(self, parts: Sequence[CropSample]) -> torch.Tensor:
+        """One step on this device's share of a batch, and the moving average brought up to it.
+
+        Returns:
+            the step's moments over all devices, see `epoch_record.step_moments`.
+        """
+        # Every process draws for the whole batch and takes its share: the random state is the same in all of them, and
+        # so is what becomes of a sample whichever device it falls to. On the CPU: checkpoints carry that state.
+        size = len(parts[0]["index"])
+        mixing = torch.rand(self.fabric.world_size, len(parts), size)[self.fabric.global_rank]
+        batch = [self._prepare(part, alpha) for part, alpha in zip(parts, mixing, strict=True)]
+        record = self.step(batch)
         self.averaged.update_parameters(self.network.module)
-        return record
+        return mean_over_devices(self.fabric, step_moments(record))
 
-    def validate(self) -> EpochRecord:
-        """NME, failure rate and mean error of the averaged weights with boxes around the labels."""
-        self.averaged.eval()
-        found, true, visible = [], [], []
-        with torch.inference_mode():
-            for batch in self.validation_loader:
-                crops = self.fabric.to_device(batch["crop"])
-                prediction = read_maps(self.averaged(normalise(crops)), self.recipe.keypoint_codec)
-                found.append(to_crop(prediction.points_in_heatmap_NK2, self.recipe.keypoint_codec).cpu().numpy())
-                true.append(batch["points_in_crop"].numpy())
-                visible.append(batch["visible"].numpy())
-        points, labels, seen = np.concatenate(found), np.concatenate(true), np.concatenate(visible)
-        settings = self.recipe.evaluation
-        errors = normalised_mean_errors(points, labels, seen, settings.normaliser)
-        return {
-            "validation_nme": float(errors.mean()),
-            "validation_failure_rate": failure_rate(errors, settings.failure_threshold),
-            "validation_error_in_crop": float(np.nanmean(point_errors(points, labels, seen))),
-        }
-
-    def _prepare(self, batch: CropSample) -> tuple[torch.Tensor, Target]:
+    def _prepare(self, part: CropSample, mixing: torch.Tensor) -> BatchPart:
         codec = self.recipe.keypoint_codec
-        crops, points = self.fabric.to_device(batch["crop"]), batch["points_in_crop"]
-        images = normalise(crops).contiguous(memory_format=torch.channels_last)
+        crops, points = self.fabric.to_device(part["crop"]), part["points_in_crop"]
+        images = normalise(crops, self.recipe.input.channel_order).contiguous(memory_format=torch.channels_last)
         heatmaps = torch.from_numpy(codec.encode(points.numpy()))
-        target = Target(heatmaps, to_heatmap(points, codec), batch["visible"])
-        return images, Target(*(self.fabric.to_device(part) for part in target))
-
-    def _update_network(self, loss: torch.Tensor) -> None:
-        self.optimiser.zero_grad()
-        self.fabric.backward(loss)
-        self.fabric.clip_gradients(self.network, self.optimiser, max_norm=self.recipe.optimisation.gradient_clip)
-        self.optimiser.step()
-
-    def _update_critic(self, objective: torch.Tensor) -> None:
-        assert self.critic_optimiser is not None
-        self.critic_optimiser.zero_grad()
-        objective.backward()  # type: ignore[no-untyped-call]
-        self.critic_optimiser.step()
+        target = Target(heatmaps, to_heatmap(points, codec), part["visible"])
+        return BatchPart(
+            images, Target(*(self.fabric.to_device(part) for part in target)), self.fabric.to_device(mixing)
+        )
 
     def state(self) -> dict[str, Any]:
-        """Everything that a resume needs, as tensors and plain values."""
-        critic = self.critic and self.critic.state_dict()
-        critic_optimiser = self.critic_optimiser and self.critic_optimiser.state_dict()
+        """Everything that a resume needs, as tensors and plain values; the same in every process."""
+        with_critic = self.step.critic is not None
         return {
             "epoch": self.epoch,
+            "progress": self.progress.state(),
             "network": self.network.module.state_dict(),
             "averaged": self.averaged.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "schedule": self.schedule.state_dict(),
-            "critic": critic,
-            "critic_optimiser": critic_optimiser,
+            "loss_scale": self.fabric.strategy.precision.state_dict(),
+            "critic": self.critic.state_dict() if with_critic else None,
+            "critic_optimiser": self.critic_optimiser.state_dict() if with_critic else None,
             "random_state": torch.get_rng_state(),
+            "gpu_random_state": torch.cuda.get_rng_state() if self.fabric.device.type == "cuda" else None,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken."""
-        self.epoch = state["epoch"]
+        self.epoch, self.progress = state["epoch"], EpochProgress.restore(state["progress"])
         self.network.module.load_state_dict(state["network"])
         self.averaged.load_state_dict(state["averaged"])
         self.optimiser.load_state_dict(state["optimiser"])
         self.schedule.load_state_dict(state["schedule"])
-        if self.critic is not None and self.critic_optimiser is not None:
+        self.fabric.strategy.precision.load_state_dict(state["loss_scale"])
+        if self.step.critic is not None:
             self.critic.load_state_dict(state["critic"])
             self.critic_optimiser.load_state_dict(state["critic_optimiser"])
         torch.set_rng_state(state["random_state"])
+        if state["gpu_random_state"] is not None and self.fabric.device.type == "cuda":
+            torch.cuda.set_rng_state(state["gpu_random_state"])
 
 
-def _summarise(steps: Sequence[StepRecord]) -> EpochRecord:
-    loss = torch.cat([step.base_loss_N for step in steps]).cpu().numpy()
-    score = torch.cat([step.difficulty_N for step in steps]).cpu().numpy()
-    objective = torch.stack([step.critic_objective for step in steps]).mean()
-    varies = score.std() > 0 and loss.std() > 0
-    return {
-        "base_loss": float(loss.mean()),
-        "difficulty_mean": float(score.mean()),
-        "difficulty_spread": float(score.std()),
-        "difficulty_loss_correlation": float(np.corrcoef(score, loss)[0, 1]) if varies else 0.0,
-        "critic_objective": float(objective),
-    }
-
-
-def train(
-    recipe: Recipe,
-    run: RunFolder,
-    training: Sequence[KeypointSample],
-    validation: Sequence[KeypointSample],
-    *,
-    resume: bool,
-    batch_done: BatchDone,
-    epoch_done: Callable[[EpochRecord], None],
-) -> None:
-    """Train a recipe to its last epoch, with a checkpoint after each."""
-    trainer = Trainer(recipe, training, validation)
-    if resume:
-        trainer.restore(run.load_checkpoint())
-    while trainer.epoch < recipe.optimisation.epochs:
-        record = trainer.run_epoch(batch_done)
-        run.append_metrics(record)
-        run.save_checkpoint(trainer.state())
-        epoch_done(record)
+def _steps(loader: Iterable[CropSample], parts_per_step: int) -> Iterator[tuple[list[CropSample], float]]:
+    """The parts of each step, and the seconds that it had to wait for them."""
+    parts: list[CropSample] = []
+    waited, asked = 0.0, time.perf_counter()
+    for part in loader:
+        waited += time.perf_counter() - asked
+        parts.append(part)
+        if len(parts) == parts_per_step:
+            yield parts, waited
+            parts, waited = [], 0.0
+        asked = time.perf_counter()

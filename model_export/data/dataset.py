@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset, Sampler
 
 from model_export.augmentation import change_pixels, random_crop_transform, swap_flip_pairs
+from model_export.augmentation_sections import Augmentation
+from model_export.classical_augmentation import classical_crop_transform
 from model_export.data.keypoint_sample import KeypointSample
-from model_export.errors import DataError
-from model_export.recipe import Augmentation, Input
+from model_export.recipe import Input
 from service.contract.crop_transform import CropTransform, ImageHW3
+from service.contract.keypoint_codec import KeypointCodec
 
 EpochAndIndex = tuple[int, int]
 
@@ -32,19 +34,22 @@ class CropSample(TypedDict):
 class TrainingCrops(Dataset[CropSample]):
     """Randomly augmented crops, asked for by (epoch, index) so that a resumed run draws the very same ones.
 
-    From epoch `mirrored_epochs` on no crop is mirrored.
+    From epoch `mirrored_epochs` on no crop is mirrored. A keypoint that has no place in the codec's heatmap is not
+    visible.
     """
 
     def __init__(
         self,
         samples: Sequence[KeypointSample],
         input_size: Input,
+        codec: KeypointCodec,
         augmentation: Augmentation,
         flip_pairs: Sequence[tuple[int, int]],
         seed: int,
         mirrored_epochs: int,
     ):
         self.samples, self.input, self.flip_pairs, self.seed = samples, input_size, flip_pairs, seed
+        self.codec = codec
         self.augmentation, self.mirrored_epochs = augmentation, mirrored_epochs
         self.unmirrored = augmentation.model_copy(update={"flip_share": 0.0})
 
@@ -55,18 +60,23 @@ class TrainingCrops(Dataset[CropSample]):
         epoch, index = key
         sample = self.samples[index]
         random = np.random.default_rng((self.seed, epoch, index))
-        image, size = sample.read_image(), self.input
         augmentation = self.augmentation if epoch < self.mirrored_epochs else self.unmirrored
-        transform = random_crop_transform(
-            image, sample.box, size.width, size.height, size.padding, augmentation, random
-        )
+        crop, transform = _draw_crop(sample, self.input, augmentation, random)
         points, visible = transform.to_crop(sample.points_in_image), sample.visible
         if np.linalg.det(transform.matrix[:, :2]) < 0:
             points, visible = swap_flip_pairs(points, self.flip_pairs), swap_flip_pairs(visible, self.flip_pairs)
-        crop = change_pixels(transform.extract(image), augmentation, random)
-        # A keypoint that the crop cuts off has no place in the heatmap.
-        inside = ((points > -0.5) & (points < np.array([size.width, size.height]) - 0.5)).all(axis=1)
-        return _crop_sample(crop, points, visible & inside, index)
+        return _crop_sample(crop, points, visible & self.codec.can_encode(points), index)
+
+
+def _draw_crop(
+    sample: KeypointSample, size: Input, augmentation: Augmentation, random: np.random.Generator
+) -> tuple[ImageHW3, CropTransform]:
+    image = sample.read_image()
+    if augmentation.name == "classical":
+        transform = classical_crop_transform(sample, size, augmentation, random)
+        return transform.extract(image), transform
+    transform = random_crop_transform(image, sample.box, size, augmentation, random)
+    return change_pixels(transform.extract(image), augmentation, random), transform
 
 
 class ValidationCrops(Dataset[CropSample]):
@@ -78,9 +88,12 @@ class ValidationCrops(Dataset[CropSample]):
     def __len__(self) -> int:
         return len(self.samples)
 
+    def transform(self, index: int) -> CropTransform:
+        """The map from a sample's picture to its crop."""
+        return self.input.crop_transform(self.samples[index].box)
+
     def __getitem__(self, index: int) -> CropSample:
-        sample = self.samples[index]
-        transform = CropTransform.around(sample.box, self.input.width, self.input.height, self.input.padding)
+        sample, transform = self.samples[index], self.transform(index)
         points = transform.to_crop(sample.points_in_image)
         return _crop_sample(transform.extract(sample.read_image()), points, sample.visible, index)
 
@@ -106,24 +119,3 @@ class EpochOrder(Sampler[EpochAndIndex]):
     def __iter__(self) -> Iterator[EpochAndIndex]:
         order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count)
         return iter([(self.epoch, int(index)) for index in order])
-
-
-def check_points_inside(samples: Sequence[KeypointSample], margin_share: float = 0.5) -> None:
-    """Refuse a label that lies further outside its picture than a slip of the annotator explains.
-
-    Args:
-        samples: their pictures are opened one by one.
-        margin_share: how far outside a visible keypoint may lie, as a share of the picture's larger side.
-
-    Raises:
-        DataError: naming the sample, the keypoint and the picture's size.
-    """
-    for sample in samples:
-        height, width = sample.read_image().shape[:2]
-        margin = margin_share * max(width, height)
-        outside = (sample.points_in_image < -margin) | (sample.points_in_image > np.array([width, height]) + margin)
-        for keypoint in np.flatnonzero(outside.any(axis=1) & sample.visible):
-            x, y = sample.points_in_image[keypoint]
-            raise DataError(
-                f"{sample.origin}: keypoint {keypoint} lies at ({x:g}, {y:g}), outside the picture ({width} x {height})"
-            )

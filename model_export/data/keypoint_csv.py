@@ -1,38 +1,44 @@
 """The project's own annotation format, a plain CSV file.
 
-The first row names the columns: `image`, then `x0, y0, x1, y1, ...` for the K keypoints in order; other columns are
-ignored. `image` is a path relative to the file's folder. Coordinates are image pixels, pixel i has its centre at i;
-both coordinates of a keypoint left empty mean that it is not visible.
+The first row names the columns: `image`, then `x0, y0, x1, y1, ...` for the K keypoints in order, and optionally
+`mm_per_pixel`, the picture's scale; other columns are ignored. `image` is a path relative to the folder of the
+pictures. Coordinates are image pixels, pixel i has its centre at i; both coordinates of a keypoint left empty mean that
+it is not visible.
 """
 
 import csv
+import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from model_export.data.entries import Entry, parse_each
 from model_export.data.keypoint_sample import ImageFile, KeypointSample
 from model_export.errors import DataError
 
+SCALE_COLUMN = "mm_per_pixel"
 
-def read_keypoint_csv(path: Path, keypoint_count: int) -> list[KeypointSample]:
-    """Every row of the file that has a visible keypoint, in order. Pictures are not opened here.
+
+def read_keypoint_csv(annotations: Path, images: Path, keypoint_count: int) -> Iterator[Entry]:
+    """Every row of the file, in order; a `Reader`.
 
     Raises:
-        DataError: the file is missing, another number of keypoints was expected, or a coordinate is not a number.
+        DataError: the file is missing, is no CSV, or another number of keypoints was expected.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = csv.reader(file)
-            header = next(rows, [])
-            _check_header(path, header, keypoint_count)
-            samples = [_parse_row(path, rows.line_num, header, row, keypoint_count) for row in rows]
+        with annotations.open(newline="", encoding="utf-8") as file:
+            reader = csv.reader(file)
+            header = next(reader, [])
+            rows = [(reader.line_num, row) for row in reader]
     except OSError as error:
-        raise DataError(f"annotation file {path} cannot be read: {error.strerror}") from error
+        raise DataError(f"annotation file {annotations} cannot be read: {error.strerror}") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"annotation file {path} is not a CSV file in UTF-8: {error}") from error
-    if not samples:
-        raise DataError(f"annotation file {path} holds no row")
-    return [sample for sample in samples if sample.visible.any()]
+        raise DataError(f"annotation file {annotations} is not a CSV file in UTF-8: {error}") from error
+    _check_header(annotations, header, keypoint_count)
+    if not rows:
+        raise DataError(f"annotation file {annotations} holds no row")
+    return parse_each(rows, lambda row: _parse_row(annotations, images, row[0], header, row[1], keypoint_count))
 
 
 def _check_header(path: Path, header: list[str], keypoint_count: int) -> None:
@@ -51,7 +57,9 @@ def _check_header(path: Path, header: list[str], keypoint_count: int) -> None:
             raise DataError(f"annotation file {path}: column {name} is missing")
 
 
-def _parse_row(path: Path, line: int, header: list[str], values: list[str], keypoint_count: int) -> KeypointSample:
+def _parse_row(
+    path: Path, images: Path, line: int, header: list[str], values: list[str], keypoint_count: int
+) -> KeypointSample:
     where = f"annotation file {path}, line {line}"
     if len(values) != len(header):
         raise DataError(f"{where}: expected {len(header)} values, found {len(values)}")
@@ -69,4 +77,21 @@ def _parse_row(path: Path, line: int, header: list[str], values: list[str], keyp
             raise DataError(f"{where}: a coordinate is not a number ({error})") from error
     if not np.isfinite(points).all():
         raise DataError(f"{where}: a coordinate is not finite")
-    return KeypointSample(ImageFile(path.parent / row["image"]), points, visible, f"{path}, line {line}")
+    return KeypointSample(
+        ImageFile(images / row["image"]),
+        points,
+        visible,
+        f"{path}, line {line}",
+        mm_per_pixel=_scale(row[SCALE_COLUMN], where) if SCALE_COLUMN in row else None,
+        image_id=row["image"],
+    )
+
+
+def _scale(text: str, where: str) -> float:
+    try:
+        scale = float(text)
+    except ValueError:
+        scale = math.nan
+    if not 0 < scale < math.inf:
+        raise DataError(f"{where}: expected millimetres above zero in column {SCALE_COLUMN}, found {text!r}")
+    return scale

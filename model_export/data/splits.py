@@ -1,14 +1,18 @@
 """The training and validation samples that a recipe names."""
 
+import logging
 from collections.abc import Sequence
 
-from model_export.data.dataset import check_points_inside
-from model_export.data.keypoint_csv import read_keypoint_csv
+from model_export.data.checked_reading import read_checked
+from model_export.data.content_split import split_by_content
+from model_export.data.keypoint_names import NAMES_IN_FILE, check_names
 from model_export.data.keypoint_sample import KeypointSample
 from model_export.data.synthetic import KEYPOINT_NAMES, draw_samples
-from model_export.errors import DataError, RecipeError
-from model_export.recipe import CsvData, Recipe
+from model_export.errors import RecipeError
+from model_export.metrics.recipe_truth import check_measurable
+from model_export.recipe import AnnotatedData, Recipe
 
+_log = logging.getLogger(__name__)
 _VALIDATION_SEED_OFFSET = 1_000_003  # drawn validation faces must not be the training ones
 
 
@@ -19,39 +23,47 @@ def training_samples(recipe: Recipe) -> list[KeypointSample]:
         RecipeError, DataError: the data is not there or not as the recipe says.
     """
     data = recipe.data
-    if isinstance(data, CsvData):
-        samples = read_keypoint_csv(data.folder() / data.train, len(recipe.keypoints.names))
-        check_points_inside(samples)
-        return samples
+    if isinstance(data, AnnotatedData):
+        samples = _read(data, data.train, data.train_images, recipe.keypoints.names)
+        return samples if data.validation_share is None else split_by_content(samples, data.validation_share)[0]
     _check_drawn_keypoints(recipe)
     return draw_samples(data.train_count, recipe.seed)
 
 
 def validation_samples(recipe: Recipe) -> list[KeypointSample]:
-    """The samples to validate on.
+    """The samples to validate on, each picture opened once to check its labels.
 
     Raises:
         RecipeError, DataError: the data is not there or not as the recipe says.
     """
     data = recipe.data
-    if isinstance(data, CsvData):
-        samples = read_keypoint_csv(data.folder() / data.validation, len(recipe.keypoints.names))
-        _check_normaliser(samples, recipe.evaluation.normaliser)
+    if isinstance(data, AnnotatedData):
+        samples = _read_validation(data, recipe.keypoints.names)
+        check_measurable(samples, recipe)
         return samples
     _check_drawn_keypoints(recipe)
     return draw_samples(data.validation_count, recipe.seed + _VALIDATION_SEED_OFFSET)
 
 
-def _check_normaliser(samples: Sequence[KeypointSample], normaliser: tuple[int, int]) -> None:
-    """Every error is divided by the distance of these two keypoints: a sample without it cannot be measured."""
-    first, second = normaliser
-    for sample in samples:
-        if not sample.visible[[first, second]].all():
-            raise DataError(
-                f"{sample.origin}: evaluation.normaliser needs keypoints {first} and {second}, one is empty"
-            )
-        if (sample.points_in_image[first] == sample.points_in_image[second]).all():
-            raise DataError(f"{sample.origin}: evaluation.normaliser needs keypoints {first} and {second} apart")
+def _read_validation(data: AnnotatedData, names: Sequence[str]) -> list[KeypointSample]:
+    if data.validation is not None:
+        return _read(data, data.validation, data.validation_images, names)
+    assert data.validation_share is not None
+    return split_by_content(_read(data, data.train, data.train_images, names), data.validation_share)[1]
+
+
+def _read(data: AnnotatedData, annotations: str, images: str | None, names: Sequence[str]) -> list[KeypointSample]:
+    path = data.folder() / annotations
+    if data.format in NAMES_IN_FILE:
+        check_names(path, NAMES_IN_FILE[data.format](path), names)
+    reading = read_checked(
+        data.format, path, data.images_folder(annotations, images), len(names), skip_bad=data.skip_bad
+    )
+    for rule, count in reading.left_out.items():
+        _log.info("%s: %d objects left out: %s", path, count, rule)
+    if reading.faults:
+        _log.warning("%s: %d objects skipped, the first: %s", path, len(reading.faults), reading.faults[0])
+    return reading.samples
 
 
 def _check_drawn_keypoints(recipe: Recipe) -> None:

@@ -5,17 +5,28 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from service.contract.crop_transform import Box, CropTransform, ImageHW3
-from service.contract.keypoint_codec import HeatmapDecoding, KeypointCodec
+from service.contract.crop_transform import REDUCTIONS, Box, CropTransform, ImageHW3, Reduction, Warp
+from service.contract.heatmap_decoding import HeatmapDecoding
+from service.contract.heatmap_encoding import HeatmapEncoding
+from service.contract.keypoint_codec import DEFAULT_BLUR_KERNEL, HeatmapAlignment, KeypointCodec
 
 MANIFEST_FILE = "manifest.json"
 MODEL_FILE = "model.onnx"
 
 KeypointIndex = Annotated[int, Field(ge=0)]
 IndexPair = tuple[KeypointIndex, KeypointIndex]
+
+
+def _refuse_even(width: int) -> int:
+    if width % 2 == 0:
+        raise ValueError("expected an odd number of cells")
+    return width
+
+
+BlurKernel = Annotated[int, Field(gt=0), AfterValidator(_refuse_even)]
 
 
 class BundleError(Exception):
@@ -62,9 +73,16 @@ class CropInput(_Record):
     padding: float = Field(
         gt=0, description="a box, grown to the crop's aspect ratio, is grown by this factor; a whole picture is not"
     )
-    warp: Literal["half_pixel"] = "half_pixel"
-    reduction: Literal["area"] = "area"
+    warp: Warp = "half_pixel"
+    reduction: Reduction = Field(
+        default_factory=lambda values: REDUCTIONS[values.get("warp", "half_pixel")],
+        description="averages before it shrinks, or not; the default is that of the warp",
+    )
     border: Literal["black"] = "black"
+
+    def transform(self, box: Box, padding: float) -> CropTransform:
+        """The crop of this size and warp around a box in image pixels."""
+        return CropTransform.around(box, self.width, self.height, padding, self.warp, reduction=self.reduction)
 
 
 class CodecOutput(_Record):
@@ -76,9 +94,11 @@ class CodecOutput(_Record):
     heatmap_width: int = Field(gt=2)
     heatmap_height: int = Field(gt=2)
     stride: int = Field(gt=0)
-    alignment: Literal["half_pixel"] = "half_pixel"
+    alignment: HeatmapAlignment = "half_pixel"
+    encoding: HeatmapEncoding = "gaussian"
     sigma: float = Field(gt=0)
     decoding: HeatmapDecoding
+    blur_kernel: BlurKernel = DEFAULT_BLUR_KERNEL
     score_rule: Literal["clipped_peak"] = "clipped_peak"
 
 
@@ -96,7 +116,7 @@ class Accuracy(_Record):
     metric: str
     value: float
     unit: str
-    normaliser: str
+    convention: str
     box_protocol: str
     data: str
 
@@ -117,19 +137,38 @@ class BundleManifest(_Record):
     accuracy: tuple[Accuracy, ...] = ()
     sha256: dict[str, str] = Field(description="file name in the bundle -> SHA-256 of its bytes, in hexadecimal")
 
+    @model_validator(mode="after")
+    def _crop_and_heatmap_fit(self) -> Self:
+        crop, expected = (self.input.width, self.input.height), self.codec.crop_size
+        if crop != expected:
+            raise ValueError(
+                f"output's heatmaps times stride are {expected[0]} x {expected[1]} pixels, "
+                f"expected the crop's {crop[0]} x {crop[1]}"
+            )
+        return self
+
     @property
     def codec(self) -> KeypointCodec:
         """The codec of this bundle's heatmaps."""
         out = self.output
-        return KeypointCodec(out.heatmap_width, out.heatmap_height, out.stride, out.sigma, out.decoding)
+        return KeypointCodec(
+            out.heatmap_width,
+            out.heatmap_height,
+            out.stride,
+            out.sigma,
+            out.decoding,
+            out.alignment,
+            out.encoding,
+            out.blur_kernel,
+        )
 
     def crop_transform(self, box: Box) -> CropTransform:
         """The crop that this model expects for a box in image pixels."""
-        return CropTransform.around(box, self.input.width, self.input.height, self.input.padding)
+        return self.input.transform(box, self.input.padding)
 
     def whole_image_transform(self, image: ImageHW3) -> CropTransform:
         """The crop that shows a whole picture (H, W, 3): no padding, for there is nothing around it to show."""
-        return CropTransform.around(Box.of_image(image), self.input.width, self.input.height, padding=1.0)
+        return self.input.transform(Box.of_image(image), padding=1.0)
 
     @classmethod
     def load(cls, bundle: Path) -> Self:

@@ -2,10 +2,14 @@
 
 Pixel i has its centre at coordinate i, so an image of width W spans -0.5 ... W - 0.5. A box `[x, y, width, height]`
 counts whole pixels from the image's corner: `[0, 0, W, H]` is the whole image and its centre lies at (W - 1) / 2.
+
+That is the project's own warp, `half_pixel`. Published networks were trained with two others, which `WARPS` holds to
+the letter; docs/geometry.md sets the three side by side.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import cv2
 import numpy as np
@@ -13,6 +17,8 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.floating[Any]]
 ImageHW3 = NDArray[np.uint8]
+Warp = Literal["half_pixel", "top_down", "udp"]
+Reduction = Literal["area", "none"]
 
 # The reduced region is padded to whole blocks: beyond this a block would outgrow the picture it reduces.
 _LARGEST_REDUCTION = 64
@@ -50,6 +56,62 @@ class Box:
         """The centre (x, y) in image pixels."""
         return self.x + self.width / 2 - 0.5, self.y + self.height / 2 - 0.5
 
+    @property
+    def middle(self) -> tuple[float, float]:
+        """The centre (x, y) as `top_down` and `udp` have it, half a pixel right of and below `centre`."""
+        return self.x + self.width / 2, self.y + self.height / 2
+
+
+def box_around(centre: tuple[float, float], width: float, height: float, warp: Warp) -> Box:
+    """The box of that size in image pixels whose centre, as the warp has it, is a point (x, y)."""
+    corner = 0.5 if warp == "half_pixel" else 0.0
+    return Box(centre[0] + corner - width / 2, centre[1] + corner - height / 2, width, height)
+
+
+class View(NamedTuple):
+    """What a crop shows of an image before it is turned or mirrored.
+
+    Attributes:
+        centre_in_image, centre_in_crop: the point (x, y) about which the crop is scaled, turned and mirrored.
+        scale: crop pixels per image pixel along x and along y.
+    """
+
+    centre_in_image: tuple[float, float]
+    centre_in_crop: tuple[float, float]
+    scale: tuple[float, float]
+
+
+def _half_pixel(box: Box, width: int, height: int, padding: float) -> View:
+    """Pixels have an area: the grown box's edges fall on the crop's edges, at -0.5 and size - 0.5."""
+    scale = min(width / box.width, height / box.height) / padding
+    return View(box.centre, ((width - 1) / 2, (height - 1) / 2), (scale, scale))
+
+
+def _top_down(box: Box, width: int, height: int, padding: float) -> View:
+    """Simple Baselines and HRNet: the point x + w / 2 of the image lies at W / 2 of the crop.
+
+    Their three points (the centre, half a box's width above it, the corner that completes a square) make a similarity
+    whose scale is the crop's width over the grown box's width; its height follows.
+    """
+    scale = min(width / box.width, height / box.height) / padding
+    return View(box.middle, (width / 2, height / 2), (scale, scale))
+
+
+def _udp(box: Box, width: int, height: int, padding: float) -> View:
+    """Unbiased data processing (Huang et al. 2020): sizes are distances of the outermost pixels, so W - 1 and H - 1."""
+    grown = max(box.width, box.height * width / height) * padding
+    scale = (width - 1) / grown, (height - 1) / (grown * height / width)
+    return View(box.middle, ((width - 1) / 2, (height - 1) / 2), scale)
+
+
+WARPS: dict[Warp, Callable[[Box, int, int, float], View]] = {
+    "half_pixel": _half_pixel,
+    "top_down": _top_down,
+    "udp": _udp,
+}
+# The originals sample the picture as it is, however much it shrinks.
+REDUCTIONS: dict[Warp, Reduction] = {"half_pixel": "area", "top_down": "none", "udp": "none"}
+
 
 @dataclass(frozen=True, slots=True)
 class CropTransform:
@@ -58,11 +120,13 @@ class CropTransform:
     Attributes:
         matrix: float64 (2, 3); `points_in_crop = matrix @ [x, y, 1]`.
         width, height: size of the crop in pixels.
+        reduction: what `extract` does where the crop shrinks the picture by two or more: `area` averages first.
     """
 
     matrix: NDArray[np.float64]
     width: int
     height: int
+    reduction: Reduction = "area"
 
     @classmethod
     def around(
@@ -71,7 +135,9 @@ class CropTransform:
         width: int,
         height: int,
         padding: float,
+        warp: Warp = "half_pixel",
         *,
+        reduction: Reduction | None = None,
         rotation_degrees: float = 0.0,
         mirrored: bool = False,
     ) -> Self:
@@ -81,17 +147,19 @@ class CropTransform:
             box: in image pixels.
             width, height: size of the crop in pixels.
             padding: 1.25 shows a quarter more than the box in each direction; above zero.
+            warp: which pixel convention; one of `WARPS`.
+            reduction: that of the warp where it is not given.
             rotation_degrees: turns the picture's content clockwise in the crop (training only).
             mirrored: mirrors the crop left to right after everything else (training only).
         """
-        scale = min(width / box.width, height / box.height) / padding
+        view = WARPS[warp](box, width, height, padding)
         angle = np.deg2rad(rotation_degrees)
-        linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        offset = np.array([(width - 1) / 2, (height - 1) / 2]) - linear @ np.array(box.centre)
-        matrix = np.column_stack([linear, offset])
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        linear = np.array(view.scale)[:, None] * turn
         if mirrored:
-            matrix = np.array([[-1.0, 0.0, width - 1], [0.0, 1.0, 0.0]]) @ np.vstack([matrix, [0.0, 0.0, 1.0]])
-        return cls(matrix, width, height)
+            linear[0] *= -1
+        offset = np.array(view.centre_in_crop) - linear @ np.array(view.centre_in_image)
+        return cls(np.column_stack([linear, offset]), width, height, reduction or REDUCTIONS[warp])
 
     @property
     def scale(self) -> float:
@@ -101,12 +169,12 @@ class CropTransform:
     def extract(self, image: ImageHW3) -> ImageHW3:
         """Cut the crop (height, width, 3) out of an image (H, W, 3), both uint8; outside the image it is black.
 
-        Where the crop shrinks the picture by two or more, the part that is seen is first reduced by a whole factor with
-        area averaging: bilinear sampling alone would skip pixels and alias.
+        Where the crop shrinks the picture by two or more and `reduction` is `area`, the part that is seen is first
+        reduced by a whole factor with area averaging: bilinear sampling alone skips pixels and aliases.
         """
         matrix, source = self.matrix, image
         factor = min(int(1.0 / self.scale + 1e-9), _LARGEST_REDUCTION)
-        if factor >= 2:
+        if factor >= 2 and self.reduction == "area":
             source, matrix = self._reduced(image, factor)
         crop = cv2.warpAffine(
             source, matrix, (self.width, self.height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT

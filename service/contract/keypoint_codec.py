@@ -1,32 +1,42 @@
 """The keypoint codec: points to heatmaps and back, in one class.
 
-N crops, K keypoints, h x w cells of a heatmap. Cell i has its centre at heatmap coordinate i, and
-`crop = (heatmap + 0.5) * stride - 0.5` (alignment `half_pixel`).
+N crops, K keypoints, h x w cells of a heatmap, cell i with its centre at heatmap coordinate i. Where that is in the
+crop is the `alignment`; docs/geometry.md sets the conventions side by side.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-FloatArray = NDArray[np.floating[Any]]
-HeatmapDecoding = Literal["soft_argmax", "peak"]
+from service.contract.heatmap_decoding import DECODINGS, HeatmapDecoding
+from service.contract.heatmap_encoding import ENCODINGS, HeatmapEncoding, window_meets_map
 
-_SMALLEST_RESPONSE = 1e-12  # log(0) is not a number; responses at or below zero count as this
+FloatArray = NDArray[np.floating[Any]]
+HeatmapAlignment = Literal["half_pixel", "stride", "udp"]
+Pair = tuple[float, float]
+
+DEFAULT_BLUR_KERNEL = 11
 
 
 @dataclass(frozen=True, slots=True)
 class KeypointCodec:
-    """Heatmaps of our own bundles: Gaussians with a peak of one.
+    """Heatmaps of a network: Gaussians with a peak of one.
 
     Attributes:
         heatmap_width, heatmap_height: cells of a heatmap.
-        stride: crop pixels per cell.
+        stride: crop pixels per cell; the crop is `stride` times as large as the heatmap.
         sigma: spread of the encoded Gaussian in cells.
-        decoding: `soft_argmax` reads the centre of mass of the whole map (integral regression, Sun et al. 2018);
-            `peak` reads the maximum, refined by the parabola through the logarithm of it and its two neighbours in x
-            and in y, which is exact for a Gaussian.
+        decoding: `soft_argmax` reads the centre of mass of the whole map; `peak` the maximum refined by a parabola,
+            exact for a Gaussian; `quarter_step` that of Simple Baselines and HRNet; `dark` and `dark_udp` the two
+            forms of distribution-aware decoding.
+        alignment: `half_pixel`, crop = (cell + 0.5) stride - 0.5; `stride`, crop = cell stride; `udp`, crop = cell
+            (crop size - 1) / (heatmap size - 1).
+        encoding: `gaussian` around the place itself; `rounded_gaussian` around the nearest cell and cut at three sigma;
+            `cut_gaussian` around the place itself, cut alike.
+        blur_kernel: odd width in cells of the Gaussian by which `dark` and `dark_udp` smooth.
     """
 
     heatmap_width: int
@@ -34,28 +44,59 @@ class KeypointCodec:
     stride: int
     sigma: float
     decoding: HeatmapDecoding
+    alignment: HeatmapAlignment = "half_pixel"
+    encoding: HeatmapEncoding = "gaussian"
+    blur_kernel: int = DEFAULT_BLUR_KERNEL
+
+    @property
+    def crop_size(self) -> tuple[int, int]:
+        """Width and height of the crop in pixels."""
+        return self.heatmap_width * self.stride, self.heatmap_height * self.stride
+
+    @property
+    def cell_size(self) -> Pair:
+        """Crop pixels from one cell to the next, along x and along y."""
+        return _ALIGNMENTS[self.alignment](self)[0]
+
+    @property
+    def first_cell(self) -> float:
+        """The crop coordinate (both of them) of the centre of cell (0, 0)."""
+        return _ALIGNMENTS[self.alignment](self)[1]
 
     def to_heatmap(self, points_in_crop: FloatArray) -> NDArray[np.float64]:
         """Points (..., 2) from crop pixels to heatmap cells."""
-        return np.asarray((points_in_crop + 0.5) / self.stride - 0.5, dtype=np.float64)
+        return np.asarray((points_in_crop - self.first_cell) / np.array(self.cell_size), dtype=np.float64)
 
     def to_crop(self, points_in_heatmap: FloatArray) -> NDArray[np.float64]:
         """Points (..., 2) from heatmap cells to crop pixels."""
-        return np.asarray((points_in_heatmap + 0.5) * self.stride - 0.5, dtype=np.float64)
+        return np.asarray(points_in_heatmap * np.array(self.cell_size) + self.first_cell, dtype=np.float64)
 
     def encode(self, points_in_crop: FloatArray) -> NDArray[np.float32]:
-        """Heatmaps (..., h, w) for points (..., 2) in crop pixels: Gaussians around the sub-pixel place, peak one."""
+        """Heatmaps (..., h, w) for points (..., 2) in crop pixels: Gaussians of peak one, see `encoding`."""
         points = self.to_heatmap(points_in_crop)
-        columns = np.arange(self.heatmap_width) - points[..., 0:1]
-        rows = np.arange(self.heatmap_height) - points[..., 1:2]
-        falloff = -0.5 / self.sigma**2
-        heatmaps = np.exp(falloff * rows**2)[..., :, None] * np.exp(falloff * columns**2)[..., None, :]
-        return heatmaps.astype(np.float32)
+        profile = ENCODINGS[self.encoding]
+        rows = profile(points[..., 1], self.heatmap_height, self.sigma)
+        columns = profile(points[..., 0], self.heatmap_width, self.sigma)
+        return (rows[..., :, None] * columns[..., None, :]).astype(np.float32)
+
+    def can_encode(self, points_in_crop: FloatArray) -> NDArray[np.bool_]:
+        """Whether a keypoint at points (..., 2) in crop pixels has a place in the heatmap: (...) booleans.
+
+        Elsewhere it does not count in training. For `gaussian` it must lie inside the crop; for the cut ones, as in the
+        originals, its window must meet the map.
+        """
+        if self.encoding == "gaussian":
+            inside = (points_in_crop > -0.5) & (points_in_crop < np.array(self.crop_size) - 0.5)
+            return np.asarray(inside.all(axis=-1))
+        points = self.to_heatmap(points_in_crop)
+        meets_x = window_meets_map(points[..., 0], self.heatmap_width, self.sigma)
+        return meets_x & window_meets_map(points[..., 1], self.heatmap_height, self.sigma)
 
     def decode(self, heatmaps_NKHW: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Points (N, K, 2) in crop pixels and scores (N, K): the peak clipped to [0, 1].
 
-        `soft_argmax` needs maps that are nowhere negative; a map that is zero everywhere gives its centre.
+        `soft_argmax` needs maps that are nowhere negative; a map that is zero everywhere gives its centre. For
+        `quarter_step`, `dark` and `dark_udp` a map that is nowhere above zero gives its cell (0, 0).
 
         Raises:
             ValueError: the maps are not of this codec's size.
@@ -65,36 +106,26 @@ class KeypointCodec:
                 f"expected heatmaps of shape (N, K, {self.heatmap_height}, {self.heatmap_width}), "
                 f"found {heatmaps_NKHW.shape}"
             )
-        read = _centre_of_mass if self.decoding == "soft_argmax" else _refined_peak
+        points_in_heatmap = DECODINGS[self.decoding](heatmaps_NKHW, self.blur_kernel)
         scores = heatmaps_NKHW.max(axis=(2, 3)).clip(0.0, 1.0)
-        return self.to_crop(read(heatmaps_NKHW)).astype(np.float32), scores
+        return self.to_crop(points_in_heatmap).astype(np.float32), scores
 
 
-def _centre_of_mass(heatmaps_NKHW: NDArray[np.float32]) -> FloatArray:
-    height, width = heatmaps_NKHW.shape[2:]
-    mass_per_column = heatmaps_NKHW.sum(axis=2, dtype=np.float64) + _SMALLEST_RESPONSE
-    mass_per_row = heatmaps_NKHW.sum(axis=3, dtype=np.float64) + _SMALLEST_RESPONSE
-    x = mass_per_column @ np.arange(width) / mass_per_column.sum(axis=-1)
-    y = mass_per_row @ np.arange(height) / mass_per_row.sum(axis=-1)
-    return np.stack([x, y], axis=-1)
+def _half_pixel(codec: KeypointCodec) -> tuple[Pair, float]:
+    return (codec.stride, codec.stride), (codec.stride - 1) / 2
 
 
-def _refined_peak(heatmaps_NKHW: NDArray[np.float32]) -> FloatArray:
-    N, K, height, width = heatmaps_NKHW.shape
-    flat = heatmaps_NKHW.reshape(N, K, height * width)
-    row, column = np.divmod(flat.argmax(axis=-1), width)
-    # The parabola needs a neighbour on both sides; at the border it is laid through the three cells nearest to it.
-    middle_x, middle_y = column.clip(1, width - 2), row.clip(1, height - 2)
+def _stride(codec: KeypointCodec) -> tuple[Pair, float]:
+    return (codec.stride, codec.stride), 0.0
 
-    def response(y: NDArray[np.intp], x: NDArray[np.intp]) -> FloatArray:
-        values = np.take_along_axis(flat, (y * width + x)[..., None], axis=-1)[..., 0]
-        return np.log(np.maximum(values, np.float32(_SMALLEST_RESPONSE)), dtype=np.float64)
 
-    def vertex(before: FloatArray, middle: FloatArray, after: FloatArray) -> FloatArray:
-        curvature = before - 2 * middle + after
-        is_peak = curvature < -1e-9
-        return np.where(is_peak, 0.5 * (before - after) / np.where(is_peak, curvature, 1.0), 0.0).clip(-1.5, 1.5)
+def _udp(codec: KeypointCodec) -> tuple[Pair, float]:
+    width, height = codec.crop_size
+    return ((width - 1) / (codec.heatmap_width - 1), (height - 1) / (codec.heatmap_height - 1)), 0.0
 
-    x = middle_x + vertex(response(row, middle_x - 1), response(row, middle_x), response(row, middle_x + 1))
-    y = middle_y + vertex(response(middle_y - 1, column), response(middle_y, column), response(middle_y + 1, column))
-    return np.stack([x, y], axis=-1)
+
+_ALIGNMENTS: dict[HeatmapAlignment, Callable[[KeypointCodec], tuple[Pair, float]]] = {
+    "half_pixel": _half_pixel,
+    "stride": _stride,
+    "udp": _udp,
+}

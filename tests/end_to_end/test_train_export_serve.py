@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from model_export.data.keypoint_sample import KeypointSample
 from model_export.data.synthetic import draw_samples
-from model_export.evaluate_command import run_evaluation
+from model_export.evaluate_command import Outputs, run_evaluation
 from service.cli import build_command_line
 from service.contract.bundle_manifest import BundleManifest
 from service.model_loading import load_model
@@ -71,11 +71,16 @@ def test_posted_drawn_faces_are_found_within_a_pixel_and_a_half(server: RunningS
 def test_the_evaluation_over_http_agrees_with_what_the_manifest_says(
     bundle: Path, server: RunningServer, tmp_path: Path
 ) -> None:
-    in_process = run_evaluation(bundle, None, tmp_path / "report.json")
-    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["nme"] == in_process.nme
+    in_process = run_evaluation(bundle, outputs=Outputs(json=tmp_path / "report.json"))
+    written = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert {figure["metric"]: figure["value"] for figure in written["figures"]}["NME"] == in_process.value("NME")
     recorded = {figure.metric: figure.value for figure in BundleManifest.load(bundle).accuracy}
-    assert recorded["NME"] == pytest.approx(in_process.nme, abs=1e-4)
-    over_http = run_evaluation(bundle, server.url, None)
+    assert recorded["NME"] == pytest.approx(in_process.value("NME"), abs=1e-4)
+    flip_tested = run_evaluation(bundle, flip_test="plain")
+    assert flip_tested.flip_test == "plain"
+    # Measured: 0.68 % against 0.81 % (one run). Maps that came back to the wrong eye would be off by an eye's distance.
+    assert flip_tested.value("NME") < 1.2 * in_process.value("NME")
+    over_http = run_evaluation(bundle, server.url)
     assert over_http.box_protocol != in_process.box_protocol
     assert over_http.samples == in_process.samples
-    assert over_http.mean_error_in_image < 1.5
+    assert over_http.value("EPE") < 1.5

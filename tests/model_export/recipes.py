@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from model_export.recipe import Recipe, parse_recipe
+from model_export.skeleton import resolve_skeleton
 
 
 def shipped_recipe_path(name: str) -> Path:
@@ -14,8 +15,9 @@ def shipped_recipe_path(name: str) -> Path:
 
 
 def recipe_values(name: str = "drawn_faces") -> dict[str, Any]:
-    """A shipped recipe as a mapping, to be changed."""
-    return tomllib.loads(shipped_recipe_path(name).read_text(encoding="utf-8"))
+    """A shipped recipe as a mapping, its skeleton written out, to be changed."""
+    path = shipped_recipe_path(name)
+    return resolve_skeleton(tomllib.loads(path.read_text(encoding="utf-8")), path.parent)
 
 
 def small_recipe(**changes: dict[str, Any]) -> Recipe:

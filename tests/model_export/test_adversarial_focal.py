@@ -9,9 +9,9 @@ from model_export.adversarial_focal import (
     PointSet,
     criticise,
     difficulty,
-    difficulty_weights,
     predicted_points,
     topology,
+    weight_scale,
 )
 from model_export.base_losses import Target
 from model_export.heatmap_decoding import read_maps
@@ -97,12 +97,11 @@ def test_the_slope_and_its_gradient_are_those_of_automatic_differentiation(keypo
 def test_the_objective_is_that_of_algorithm_two() -> None:
     torch.manual_seed(0)
     critic, true, predicted = Critic(), torch.rand(4, 2, 6, 6), torch.rand(4, 2, 6, 6)
-    torch.manual_seed(1)
-    output = criticise(critic, true, predicted, penalty=10.0)
+    mixing = torch.rand(4)
+    output = criticise(critic, true, predicted, mixing, penalty=10.0)
 
-    torch.manual_seed(1)
     total = torch.zeros(())
-    for y, y_predicted, alpha in zip(true, predicted, torch.rand(4, 1, 1, 1), strict=True):
+    for y, y_predicted, alpha in zip(true, predicted, mixing, strict=True):
         mixup = (alpha * y + (1 - alpha) * y_predicted).unsqueeze(0).requires_grad_()
         (slope,) = torch.autograd.grad(critic(mixup).sum(), mixup)
         gp_term = 10.0 * (slope.norm() - 1) ** 2
@@ -114,7 +113,8 @@ def test_the_objective_is_that_of_algorithm_two() -> None:
 def test_the_gradient_penalty_reaches_every_weight_that_shapes_the_slope() -> None:
     torch.manual_seed(0)
     critic, same = Critic(), torch.rand(4, 2, 6, 6)
-    criticise(critic, same, same, penalty=10.0).objective.backward()  # type: ignore[no-untyped-call]  # only gp_term is left
+    objective = criticise(critic, same, same, torch.rand(4), penalty=10.0).objective  # only gp_term is left
+    objective.backward()  # type: ignore[no-untyped-call]
     weights = [parameter for name, parameter in critic.named_parameters() if name.endswith("weight")]
     assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in weights)
 
@@ -131,7 +131,8 @@ def test_a_trained_critic_gives_a_worse_topology_the_greater_difficulty() -> Non
 
     for _ in range(60):
         optimiser.zero_grad()
-        criticise(critic, near(0.1), near(2.0), penalty=10.0).objective.backward()  # type: ignore[no-untyped-call]
+        objective = criticise(critic, near(0.1), near(2.0), torch.rand(32), penalty=10.0).objective
+        objective.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     assert difficulty(critic(near(2.0))).mean() > difficulty(critic(near(0.1))).mean()
 
@@ -145,8 +146,9 @@ def test_difficulty_is_the_detached_sigmoid_of_minus_the_quality() -> None:
 
 def test_weights_are_the_score_or_the_score_scaled_to_mean_one() -> None:
     score = torch.tensor([0.2, 0.4, 0.6])
-    assert difficulty_weights(score, settings(weights="as_printed")) is score
-    assert torch.allclose(difficulty_weights(score, settings(weights="mean_one")), torch.tensor([0.5, 1.0, 1.5]))
+    assert weight_scale(score.mean(), settings(weights="as_printed")) == 1
+    scaled = score * weight_scale(score.mean(), settings(weights="mean_one"))
+    assert torch.allclose(scaled, torch.tensor([0.5, 1.0, 1.5]))
 
 
 def _prediction_and_target() -> tuple[torch.Tensor, Target]:

@@ -4,18 +4,22 @@ import numpy as np
 import pytest
 
 from model_export.augmentation import change_pixels, random_crop_transform, swap_flip_pairs
+from model_export.augmentation_sections import RobustAugmentation
 from model_export.data.dataset import EpochOrder, TrainingCrops, ValidationCrops
 from model_export.data.keypoint_sample import KeypointSample
 from model_export.data.synthetic import draw_samples
-from model_export.recipe import Augmentation, Input
+from model_export.recipe import Input
 from service.contract.crop_transform import Box
+from service.contract.keypoint_codec import KeypointCodec
 
-SIZE = Input(width=64, height=64, padding=1.25)
+SIZE = Input(width=64, height=64, padding=1.25, warp="half_pixel")
+CODEC = KeypointCodec(16, 16, 4, 1.0, "soft_argmax")
 FLIP_PAIRS = ((0, 1), (3, 4))
 
 
-def augmentation(**changes: object) -> Augmentation:
+def augmentation(**changes: object) -> RobustAugmentation:
     values: dict[str, object] = {
+        "name": "robust",
         "scale": (0.7, 1.4),
         "shift": 0.1,
         "rotation_degrees": 30.0,
@@ -26,11 +30,11 @@ def augmentation(**changes: object) -> Augmentation:
         "blur_share": 0.0,
         "occlusion_share": 0.0,
     }
-    return Augmentation.model_validate(values | changes)
+    return RobustAugmentation.model_validate(values | changes)
 
 
-def crops(settings: Augmentation, count: int = 40) -> TrainingCrops:
-    return TrainingCrops(draw_samples(count, seed=3), SIZE, settings, FLIP_PAIRS, seed=0, mirrored_epochs=9)
+def crops(settings: RobustAugmentation, count: int = 40) -> TrainingCrops:
+    return TrainingCrops(draw_samples(count, seed=3), SIZE, CODEC, settings, FLIP_PAIRS, seed=0, mirrored_epochs=9)
 
 
 def dot_sample() -> KeypointSample:
@@ -44,7 +48,7 @@ def dot_sample() -> KeypointSample:
 @pytest.mark.parametrize("index", range(20))
 def test_a_label_stays_on_its_pixels(index: int) -> None:
     settings = augmentation(flip_share=0.0, scale=(0.9, 1.1), wide_share=0.0)
-    sample = TrainingCrops([dot_sample()], SIZE, settings, (), seed=index, mirrored_epochs=9)[0, 0]
+    sample = TrainingCrops([dot_sample()], SIZE, CODEC, settings, (), seed=index, mirrored_epochs=9)[0, 0]
     crop = sample["crop"].numpy().astype(float)
     rows, columns = np.mgrid[:64, :64]
     margin = 5  # the dots are 5 crop pixels wide: nearer to the edge they are cut
@@ -70,7 +74,7 @@ def test_settling_epochs_are_not_mirrored() -> None:
     settings = augmentation(flip_share=1.0, rotation_degrees=0.0)
     (sample,) = samples = draw_samples(1, seed=3)
     assert sample.points_in_image[0, 0] != sample.points_in_image[1, 0]
-    pairless = TrainingCrops(samples, SIZE, settings, (), seed=0, mirrored_epochs=2)
+    pairless = TrainingCrops(samples, SIZE, CODEC, settings, (), seed=0, mirrored_epochs=2)
     right_eye_is_left = [
         bool(np.diff(pairless[epoch, 0]["points_in_crop"].numpy()[:2, 0])[0] > 0) for epoch in range(4)
     ]
@@ -100,9 +104,7 @@ def test_wide_views_reach_from_the_object_to_the_whole_picture() -> None:
     image, box = np.zeros((400, 400, 3), np.uint8), Box(150, 150, 100, 100)
     settings = augmentation(wide_share=1.0)
     random = np.random.default_rng(0)
-    shown = [
-        64 / 1.25 / random_crop_transform(image, box, 64, 64, 1.25, settings, random).scale / 100 for _ in range(300)
-    ]
+    shown = [64 / 1.25 / random_crop_transform(image, box, SIZE, settings, random).scale / 100 for _ in range(300)]
     assert min(shown) == pytest.approx(1.0, abs=0.05)
     assert max(shown) == pytest.approx(4.0 * np.exp(0.1), abs=0.2)
 

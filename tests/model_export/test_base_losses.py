@@ -10,6 +10,7 @@ from model_export.base_losses import (
     Target,
     heatmap_cross_entropy,
     heatmap_mse,
+    joints_mse,
     soft_argmax_l1,
     weighted_sum,
 )
@@ -41,6 +42,21 @@ def test_mse_is_the_mean_squared_difference_of_the_cells() -> None:
     prediction, target = batch()
     shifted = prediction._replace(heatmaps_NKhw=target.heatmaps_NKhw + 0.5)
     assert torch.allclose(heatmap_mse(shifted, target), torch.full((3, 4), 0.25))
+
+
+def test_the_steps_mean_of_joints_mse_is_the_originals_loss() -> None:
+    """Per keypoint half the mean over batch and cells of both maps times their weight, then the mean over keypoints."""
+    prediction, target = batch()
+    target = target._replace(visible_NK=torch.tensor([[True] * 4, [True, False, True, False], [False] * 4]))
+    weight = target.visible_NK.float()
+    original = torch.zeros(())
+    for k in range(4):
+        found = prediction.heatmaps_NKhw[:, k].flatten(1) * weight[:, k : k + 1]
+        wanted = target.heatmaps_NKhw[:, k].flatten(1) * weight[:, k : k + 1]
+        original += 0.5 * torch.nn.functional.mse_loss(found, wanted) / 4
+    loss_NK = joints_mse(prediction, target) * target.visible_NK
+    step_N = loss_NK.sum(dim=1) / target.visible_NK.sum(dim=1).clamp_min(1)
+    assert torch.allclose(step_N.mean(), original, rtol=1e-5)
 
 
 def test_l1_is_the_distance_in_cells_along_both_axes() -> None:

@@ -11,14 +11,13 @@ import pytest
 import tomli_w
 from typer.testing import CliRunner
 
-from model_export.data.splits import training_samples, validation_samples
 from model_export.recipe import Recipe
 from model_export.run_folder import RECIPE_FILE, RunFolder
-from model_export.trainer import Trainer
 from service.cli import build_command_line
 from service.contract.bundle_manifest import BundleManifest
 from tests.fakes import FakeEngine, write_bundle
 from tests.model_export.recipes import recipe_values, shipped_recipe_path, small_recipe
+from tests.model_export.runs import build_trainer
 from tests.service.conftest import running_server
 
 DRAWN_FACES = str(shipped_recipe_path("drawn_faces"))
@@ -68,8 +67,8 @@ def csv_row(picture: str, points: int) -> str:
 def untrained_run(folder: Path, recipe: Recipe, epochs_done: int) -> RunFolder:
     """A run whose checkpoint says that so many epochs are done; its weights are those of the start."""
     run = RunFolder(folder)
-    run.start(recipe)
-    trainer = Trainer(recipe, training_samples(recipe), validation_samples(recipe))
+    run.start(recipe, "1 x cpu")
+    trainer = build_trainer(recipe)
     trainer.epoch = epochs_done
     run.save_checkpoint(trainer.state())
     return run
@@ -102,7 +101,7 @@ def test_train_names_the_recipe_that_is_not_there() -> None:
         ("optimisation", {"epoch": 3}, "unknown key optimisation.epoch"),
         ("input", {"width": 66}, "input.width is 66, which codec.stride 4 does not divide"),
         ("base_losses", {"mse": 1.0}, "unknown key base_losses.mse: expected some of heatmap_mse"),
-        ("network", {"name": "vast"}, "network.name: expected one of compact, found 'vast'"),
+        ("network", {"name": "vast"}, "network.name: expected one of compact, pose_resnet_18, "),
         ("network", {"depth": 3}, "unknown key network.depth: compact takes blocks, top_down_width, widths"),
         ("keypoints", {"names": list("abcde")}, "keypoints.names: the drawn faces have right_eye, "),
     ],
@@ -126,8 +125,8 @@ def test_train_asks_for_the_variable_that_names_the_data(tmp_path: Path) -> None
         (csv_row("a.png", 5), "a.png cannot be read: No such file or directory"),
         (csv_row("labels.csv", 5), "labels.csv cannot be decoded"),
         (csv_row("drawn.png", 5).replace("10,11", "10,900"), "line 2: keypoint 0 lies at (10, 900), outside the pict"),
-        (csv_row("drawn.png", 5).replace("10,11", ","), "line 2: evaluation.normaliser needs keypoints 0 and 1, one"),
-        (csv_row("drawn.png", 5).replace("12,13", "10,11"), "evaluation.normaliser needs keypoints 0 and 1 apart"),
+        (csv_row("drawn.png", 5).replace("10,11", ","), "line 2: evaluation.metrics.0 (nme) cannot be measured"),
+        (csv_row("drawn.png", 5).replace("12,13", "10,11"), "as none of the 1 samples has the labels, normaliser or"),
     ],
 )
 def test_train_names_the_file_and_what_is_wrong_with_it(tmp_path: Path, csv_text: str, message: str) -> None:
@@ -159,7 +158,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("epochs_done", [None, 1])
 def test_export_wants_a_finished_run(tmp_path: Path, epochs_done: int | None) -> None:
     if epochs_done is None:
-        RunFolder(tmp_path / "run").start(small_recipe())
+        RunFolder(tmp_path / "run").start(small_recipe(), "1 x cpu")
         expected = "run holds no checkpoint: none of its epochs is done"
     else:
         untrained_run(tmp_path / "run", small_recipe(), epochs_done)
@@ -170,7 +169,7 @@ def test_export_wants_a_finished_run(tmp_path: Path, epochs_done: int | None) ->
 
 def test_export_names_what_is_no_run_and_what_is_no_checkpoint(tmp_path: Path) -> None:
     assert "empty is not a run folder" in refusal("export", "empty", "--output", "bundle")
-    RunFolder(tmp_path / "run").start(small_recipe())
+    RunFolder(tmp_path / "run").start(small_recipe(), "1 x cpu")
     (tmp_path / "run" / "last.pt").write_bytes(b"not a checkpoint")
     assert refusal("export", "run", "--output", "bundle").startswith("checkpoint run/last.pt cannot be read: ")
     assert {path.name for path in tmp_path.iterdir()} == {"run"}

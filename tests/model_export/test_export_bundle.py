@@ -15,9 +15,10 @@ from model_export.export_network import DecodedNetwork, ParityError, check_parit
 from model_export.run_folder import RunFolder
 from service.contract.bundle_manifest import MODEL_FILE, BundleManifest
 from service.contract.golden_images import load_golden_images
-from service.contract.keypoint_codec import HeatmapDecoding, KeypointCodec
+from service.contract.heatmap_decoding import HeatmapDecoding
+from service.contract.keypoint_codec import KeypointCodec
 from tests.model_export.recipes import small_recipe
-from tests.model_export.test_trainer import run_recipe
+from tests.model_export.runs import run_recipe
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +61,13 @@ def test_a_bundle_is_whole_and_says_what_it_is(bundle: Path) -> None:
     files = {str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file()}
     assert files == {*manifest.sha256, "manifest.json"}
     assert files >= {MODEL_FILE, "MODEL_CARD.md", "LICENSE", "golden/golden.json", "golden/drawn_face.png"}
-    assert [figure.metric for figure in manifest.accuracy] == ["NME", "FR@0.1"]
+    assert [figure.metric for figure in manifest.accuracy] == [
+        "NME",
+        "FR@0.1",
+        "AUC@0.1",
+        "PCK@0.05",
+        "EPE",
+    ]
     assert manifest.training["adversarial_focal_loss"] is True
     assert len(load_golden_images(bundle)) == 1
     assert "boxes around the labels" in (bundle / "MODEL_CARD.md").read_text(encoding="utf-8")

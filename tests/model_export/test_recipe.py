@@ -1,13 +1,22 @@
 """Recipes: complete, strict, and clear about what is wrong."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from model_export.errors import RecipeError
-from model_export.recipe import CsvData, load_recipe, parse_recipe
+from model_export.recipe import AnnotatedData, load_recipe, parse_recipe
 from tests.model_export.recipes import recipe_values, shipped_recipe_path
+
+OKS = {"kind": "oks", "area": "annotated", "keypoint_score_above": 0.2, "nms_above": 0.9}
+
+
+def nme(keypoints: Sequence[int] = (0, 1), thresholds: Sequence[float] = (0.1,)) -> dict[str, Any]:
+    """An NME metric as a recipe writes it."""
+    normaliser = {"kind": "keypoint_distance", "keypoints": list(keypoints), "name": "a pair"}
+    return {"kind": "nme", "thresholds": list(thresholds), "normaliser": normaliser}
 
 
 @pytest.mark.parametrize("name", ["face68", "drawn_faces"])
@@ -15,6 +24,9 @@ def test_every_shipped_recipe_is_valid(name: str) -> None:
     recipe = load_recipe(shipped_recipe_path(name))
     assert recipe.name == name
     assert recipe.keypoint_codec.heatmap_width == recipe.input.width // recipe.codec.stride
+
+
+SETTLING = recipe_values()["optimisation"]["schedule"]
 
 
 def test_the_face_recipe_names_68_keypoints_and_every_one_has_its_mirror_image() -> None:
@@ -32,12 +44,25 @@ def test_the_face_recipe_names_68_keypoints_and_every_one_has_its_mirror_image()
         ("optimisation", "epoch", 3, "unknown key optimisation.epoch"),
         ("optimisation", "epochs", 0, "optimisation.epochs: Input should be greater than 0, found 0"),
         ("optimisation", "batch_size", "many", "optimisation.batch_size: .*integer.*, found 'many'"),
-        ("optimisation", "settling_epochs", 8, "settling_epochs is 8, expected fewer than epochs, 8"),
+        (
+            "optimisation",
+            "schedule",
+            SETTLING | {"settling_epochs": 8},
+            "settling_epochs is 8, expected fewer than epo",
+        ),
+        ("optimisation", "schedule", SETTLING | {"warm_up": 1}, r"unknown key optimisation\.schedule\.warm_up"),
+        ("optimisation", "schedule", {"name": "cosine"}, r"optimisation\.schedule: .*one_cycle.*drops"),
         ("input", "width", 66, "input.width is 66, which codec.stride 4 does not divide"),
-        ("evaluation", "normaliser", [0, 9], "names a keypoint beyond the 5 there are"),
+        ("evaluation", "metrics", [], "evaluation.metrics: .*at least 1 item"),
+        ("evaluation", "metrics", [{"kind": "map"}], r"evaluation\.metrics\.0: .*'nme'.*'oks'"),
+        ("evaluation", "metrics", [{"kind": "epe", "unit": "mm"}], r"unknown key evaluation\.metrics\.0\.unit"),
+        ("evaluation", "metrics", [nme(keypoints=[0, 9])], r"normaliser\.keypoints names keypoint 9, beyond the 5"),
+        ("evaluation", "metrics", [nme(thresholds=[0.1, 0.08])], r"metrics\.0\.thresholds: expected rising numbers"),
+        ("evaluation", "metrics", [{"kind": "pckh", "left_out": [6]}], r"left_out names keypoint 6, beyond the 5"),
+        ("evaluation", "metrics", [OKS], r"metrics\.0 takes OKS, which needs keypoints\.oks_sigmas"),
         ("adversarial_focal", "place", "somewhere", "adversarial_focal.place: .*found 'somewhere'"),
         ("keypoints", "flip_pairs", [[0, 7]], "names a keypoint beyond the 5 there are"),
-        ("data", "format", "xml", "data: .*csv.*synthetic"),
+        ("data", "format", "xml", r"data\.format: .*csv.*synthetic, found 'xml'"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_was_found(section: str, key: str, value: Any, message: str) -> None:
@@ -65,7 +90,7 @@ def test_a_recipe_that_is_not_there_or_not_toml_is_named(tmp_path: Path) -> None
 def test_a_relative_data_folder_lies_below_the_one_of_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    data = CsvData(format="csv", root="faces", train="train.csv", validation="val.csv")
+    data = AnnotatedData(format="csv", root="faces", train="train.csv", validation="val.csv")
     monkeypatch.delenv("FOCALPOINT_DATA", raising=False)
     with pytest.raises(RecipeError, match=r"data\.root is 'faces'.*FOCALPOINT_DATA"):
         data.folder()

@@ -7,18 +7,29 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from model_export.augmentation_sections import ClassicalAugmentation, RobustAugmentation
 from model_export.base_losses import BASE_LOSSES
+from model_export.metrics.settings import (
+    EpeSettings,
+    Evaluation,
+    GroupDistance,
+    KeypointDistance,
+    NmeSettings,
+    OksSettings,
+    PckhSettings,
+    PckSettings,
+    RadialErrorSettings,
+    SampleLength,
+)
 from model_export.networks import NETWORKS
+from model_export.optimisation import Drops, OneCycle, Optimisation
 from model_export.recipe import (
     AdversarialFocal,
-    Augmentation,
+    AnnotatedData,
     Bundle,
     Codec,
-    CsvData,
-    Evaluation,
     Input,
     Network,
-    Optimisation,
     Recipe,
     SyntheticData,
 )
@@ -32,8 +43,10 @@ def keys_of(*sections: type[BaseModel]) -> set[str]:
     return {name for section in sections for name in section.model_fields}
 
 
+METRICS = (NmeSettings, PckSettings, PckhSettings, EpeSettings, RadialErrorSettings, OksSettings)
+NORMALISERS = (KeypointDistance, GroupDistance, SampleLength)
 SECTIONS = {
-    "data": keys_of(CsvData, SyntheticData),
+    "data": keys_of(AnnotatedData, SyntheticData),
     "input": keys_of(Input),
     "keypoints": keys_of(Keypoints),
     "network": keys_of(Network).union(*(inspect.signature(network).parameters for network in NETWORKS.values()))
@@ -41,9 +54,9 @@ SECTIONS = {
     "codec": keys_of(Codec),
     "base_losses": set(BASE_LOSSES),
     "adversarial_focal": keys_of(AdversarialFocal),
-    "augmentation": keys_of(Augmentation),
-    "optimisation": keys_of(Optimisation),
-    "evaluation": keys_of(Evaluation),
+    "augmentation": keys_of(RobustAugmentation, ClassicalAugmentation),
+    "optimisation": keys_of(Optimisation, OneCycle, Drops) - {"schedule"},
+    "evaluation": keys_of(Evaluation, *METRICS, *NORMALISERS),
     "bundle": keys_of(Bundle, Licence) - {"licence"},
 }
 

@@ -1,12 +1,14 @@
 """The equation: which loss moves the network, which moves the critic, and in what order."""
 
+from contextlib import nullcontext
+
 import torch
 from torch import nn
 
 from model_export.adversarial_focal import Critic
 from model_export.base_losses import BaseLoss, Target
 from model_export.heatmap_decoding import Prediction
-from model_export.training_step import TrainingStep
+from model_export.training_step import BatchPart, TrainingStep
 from service.contract.keypoint_codec import KeypointCodec
 from tests.model_export.test_adversarial_focal import settings
 
@@ -14,16 +16,18 @@ CODEC = KeypointCodec(heatmap_width=8, heatmap_height=8, stride=4, sigma=1.0, de
 
 
 class Recorder:
-    """Keeps what it is asked to minimise, and in what order."""
+    """An optimiser that never steps: keeps what it is asked to minimise, times the scale of its step."""
 
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, torch.Tensor]] = []
+    def __init__(self, name: str, calls: list[tuple[str, torch.Tensor]]) -> None:
+        self.name, self.calls = name, calls
+        self.losses: list[torch.Tensor] = []
 
-    def network(self, loss: torch.Tensor) -> None:
-        self.calls.append(("network", loss))
+    def accumulate(self, loss: torch.Tensor) -> None:
+        self.losses.append(loss)
 
-    def critic(self, objective: torch.Tensor) -> None:
-        self.calls.append(("critic", objective))
+    def apply(self, gradient_scale: torch.Tensor | None = None) -> None:
+        loss = torch.stack(self.losses).sum()
+        self.calls.append((self.name, loss if gradient_scale is None else gradient_scale * loss))
 
 
 class TinyNetwork(nn.Module):
@@ -42,22 +46,41 @@ def known_loss(prediction: Prediction, target: Target) -> torch.Tensor:
     return per_sample * torch.ones(2) + 0 * prediction.maps_NKhw.sum(dim=(2, 3))
 
 
-def run(critic: Critic | None, visible: torch.Tensor, base_loss: BaseLoss = known_loss, **afl: object) -> Recorder:
-    recorder = Recorder()
+Calls = list[tuple[str, torch.Tensor]]
+
+
+def run(
+    critic: Critic | None, visible: torch.Tensor, base_loss: BaseLoss = known_loss, parts: int = 1, **afl: object
+) -> Calls:
+    """The losses of a step in the order in which they are minimised, then the difficulties."""
+    calls: Calls = []
     step = TrainingStep(
-        TinyNetwork(), critic, recorder.network, recorder.critic, base_loss, CODEC, settings(place="soft_argmax", **afl)
+        network=TinyNetwork(),
+        critic=critic,
+        network_update=Recorder("network", calls),
+        critic_update=Recorder("critic", calls),
+        mean_over_devices=lambda value: value,
+        without_sync=lambda _: nullcontext(),
+        base_loss=base_loss,
+        codec=CODEC,
+        afl=settings(place="soft_argmax", **afl),
     )
     places = torch.rand(len(visible), 2, 2) * 7
     target = Target(torch.from_numpy(CODEC.encode(CODEC.to_crop(places.numpy()))), places, visible)
-    recorder.calls.append(("record", step(torch.randn(len(visible), 3, 8, 8), target).difficulty_N))
-    return recorder
+    images, mixing = torch.randn(len(visible), 3, 8, 8), torch.rand(len(visible))
+    pieces = [
+        BatchPart(images[piece], Target(*(values[piece] for values in target)), mixing[piece])
+        for piece in torch.arange(len(visible)).chunk(parts)
+    ]
+    difficulty_N = step(pieces).difficulty_N
+    return [*calls, ("record", difficulty_N)]
 
 
 ALL_VISIBLE = torch.ones(4, 2, dtype=torch.bool)
 
 
 def test_without_a_critic_the_mean_base_loss_is_minimised() -> None:
-    (name, loss), (_, difficulty) = run(None, ALL_VISIBLE).calls
+    (name, loss), (_, difficulty) = run(None, ALL_VISIBLE)
     assert name == "network"
     assert loss.item() == (1 + 2 + 3 + 4) / 4
     assert (difficulty == 1).all()
@@ -65,7 +88,7 @@ def test_without_a_critic_the_mean_base_loss_is_minimised() -> None:
 
 def test_with_a_critic_each_sample_counts_by_its_own_difficulty_and_the_critic_moves_first() -> None:
     torch.manual_seed(0)
-    (first, _), (second, loss), (_, difficulty) = run(Critic(), ALL_VISIBLE).calls
+    (first, _), (second, loss), (_, difficulty) = run(Critic(), ALL_VISIBLE)
     assert (first, second) == ("critic", "network")
     assert torch.allclose(loss, (difficulty * torch.tensor([1.0, 2.0, 3.0, 4.0])).mean())
     assert difficulty.std() > 0
@@ -74,14 +97,14 @@ def test_with_a_critic_each_sample_counts_by_its_own_difficulty_and_the_critic_m
 def test_the_networks_loss_leaves_the_critic_alone_and_the_critics_the_network() -> None:
     torch.manual_seed(0)
     critic = Critic()
-    _, (_, loss), _ = run(critic, ALL_VISIBLE).calls
+    _, (_, loss), _ = run(critic, ALL_VISIBLE)
     loss.backward()  # type: ignore[no-untyped-call]
     assert all(parameter.grad is None for parameter in critic.parameters())
 
 
 def test_invisible_keypoints_do_not_count_and_do_not_dilute() -> None:
     visible = torch.tensor([[True, False], [True, True], [False, False], [False, True]])
-    (_, loss), _ = run(None, visible).calls
+    (_, loss), _ = run(None, visible)
     assert loss.item() == (1 + 2 + 0 + 4) / 4
 
 
@@ -91,5 +114,22 @@ def test_weights_of_mean_one_keep_the_mean_of_a_constant_loss() -> None:
     def constant(prediction: Prediction, target: Target) -> torch.Tensor:
         return 3.0 + 0 * prediction.maps_NKhw.sum(dim=(2, 3))
 
-    _, (_, loss), _ = run(Critic(), ALL_VISIBLE, constant, weights="mean_one").calls
+    _, (_, loss), _ = run(Critic(), ALL_VISIBLE, constant, weights="mean_one")
     assert torch.allclose(loss, torch.tensor(3.0))
+
+
+def test_parts_of_a_batch_make_the_step_of_the_whole() -> None:
+    """The weights' common factor is that of all parts together, and so is the critic's objective."""
+
+    def step(parts: int) -> Calls:
+        torch.manual_seed(0)
+        return run(Critic(), torch.ones(6, 2, dtype=torch.bool), image_loss, parts, weights="mean_one")
+
+    for (name, whole), (other_name, pieced) in zip(step(1), step(3), strict=True):
+        assert name == other_name
+        assert torch.allclose(whole, pieced, rtol=1e-5)
+
+
+def image_loss(prediction: Prediction, target: Target) -> torch.Tensor:
+    """Differs from sample to sample, whichever part it is in."""
+    return prediction.maps_NKhw.square().mean(dim=(2, 3))

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from service.contract.bundle_manifest import MODEL_FILE, BundleError, BundleManifest, file_sha256
-from service.contract.crop_transform import Box
+from service.contract.crop_transform import Box, CropTransform
 from service.contract.golden_images import GoldenImage, load_golden_images, save_golden_images
+from service.contract.keypoint_codec import KeypointCodec
 
 
 def values() -> dict[str, Any]:
@@ -40,6 +41,23 @@ def test_a_saved_manifest_is_read_back_equal_and_verifies(bundle: Path) -> None:
     assert manifest.codec.heatmap_width == 16
     assert manifest.crop_transform(Box(0, 0, 64, 32)).scale == pytest.approx(1 / 1.25)
     assert [path.name for path in bundle.iterdir() if "partial" in path.name] == []
+
+
+def test_a_manifest_that_names_no_convention_has_our_own() -> None:
+    manifest = BundleManifest.model_validate(values())
+    assert manifest.codec == KeypointCodec(16, 8, 4, 1.0, "peak", "half_pixel", "gaussian", 11)
+    assert manifest.input.warp == "half_pixel"
+
+
+def test_a_manifest_carries_every_choice_of_the_codec_and_the_crop() -> None:
+    published = values()
+    published["input"] |= {"warp": "udp"}
+    published["output"] |= {"alignment": "udp", "encoding": "cut_gaussian", "decoding": "dark_udp", "blur_kernel": 17}
+    manifest = BundleManifest.model_validate(published)
+    assert manifest.codec == KeypointCodec(16, 8, 4, 1.0, "dark_udp", "udp", "cut_gaussian", 17)
+    box = Box(3, 4, 50, 20)
+    assert np.array_equal(manifest.crop_transform(box).matrix, CropTransform.around(box, 64, 32, 1.25, "udp").matrix)
+    assert BundleManifest.model_validate_json(manifest.model_dump_json()) == manifest
 
 
 def test_a_whole_picture_fills_its_crop_as_far_as_its_shape_allows(bundle: Path) -> None:
@@ -78,6 +96,19 @@ def test_a_folder_without_manifest_is_no_bundle(tmp_path: Path) -> None:
             {"input": {"width": 0, "height": 32, "padding": 1.25}},
             r"input\.width: Input should be greater than 0, found 0",
         ),
+        (
+            {"input": {"width": 64, "height": 64, "padding": 1.25}},
+            "heatmaps times stride are 64 x 32 pixels, expected the crop's 64 x 64",
+        ),
+        (
+            {"output": {**values()["output"], "blur_kernel": 10}},
+            r"output\.blur_kernel: expected an odd number of cells",
+        ),
+        (
+            {"output": {**values()["output"], "alignment": "corner"}},
+            r"output\.alignment: .*'half_pixel', 'stride' or 'udp'",
+        ),
+        ({"input": {**values()["input"], "warp": "corner"}}, r"input\.warp: .*'half_pixel', 'top_down' or 'udp'"),
     ],
 )
 def test_an_impossible_value_is_named(tmp_path: Path, change: dict[str, Any], message: str) -> None:

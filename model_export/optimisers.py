@@ -1,0 +1,37 @@
+"""Optimisers and learning rates that a recipe may choose."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import nn
+from torch.optim.lr_scheduler import LRScheduler, MultiStepLR, OneCycleLR
+
+from model_export.optimisation import OneCycle, Optimisation
+
+OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
+
+
+def build_optimiser(parameters: Iterable[nn.Parameter], settings: Optimisation) -> torch.optim.Optimizer:
+    """The optimiser that the recipe names."""
+    return OPTIMISERS[settings.optimiser](parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay)
+
+
+def build_schedule(optimiser: torch.optim.Optimizer, settings: Optimisation, steps_per_epoch: int) -> LRScheduler:
+    """The learning rate of each step; step it after each step of the optimiser, but not while settling."""
+    schedule = settings.schedule
+    if isinstance(schedule, OneCycle):
+        return OneCycleLR(
+            optimiser,
+            settings.learning_rate,
+            total_steps=settings.mirrored_epochs * steps_per_epoch,
+            pct_start=schedule.warm_up_share,
+        )
+    drops = [epoch * steps_per_epoch for epoch in schedule.drop_epochs]
+    return MultiStepLR(optimiser, drops, schedule.drop_factor)
+
+
+def settling_rate(settings: Optimisation, epoch: int) -> float | None:
+    """The constant learning rate of an epoch (from zero) that comes after the cycle."""
+    if isinstance(settings.schedule, OneCycle) and epoch >= settings.mirrored_epochs:
+        return settings.schedule.settling_learning_rate
+    return None
