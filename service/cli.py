@@ -154,7 +154,7 @@ def predict_command(
     boxes = parse_boxes(split_boxes(";".join(box or [])), settings.max_boxes)
     answer, estimate = predict(settings, engine, image, boxes)
     if output is not None:
-        write_drawing(image, estimate, engine.manifest.keypoints.skeleton, output, settings.max_pixels)
+        write_drawing(image, estimate, engine.manifest.keypoints.skeleton, output, settings)
     if json:
         typer.echo(answer)
     elif output is not None:

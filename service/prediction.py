@@ -44,14 +44,16 @@ def predict(settings: Settings, engine: KeypointEngine, image: Path, boxes: Sequ
 
 
 def write_drawing(
-    image: Path, estimate: Estimate, skeleton: Sequence[tuple[int, int]], output: Path, max_pixels: int
+    image: Path, estimate: Estimate, skeleton: Sequence[tuple[int, int]], output: Path, settings: Settings
 ) -> None:
     """Write the picture with its keypoints; the format follows the suffix of `output`.
 
     Raises:
         StartupError: the file cannot be written, or its suffix is of no format.
     """
-    drawn = draw_instances(decode_image(image.read_bytes(), max_pixels), estimate.instances, skeleton)
+    drawn = draw_instances(
+        decode_image(image.read_bytes(), settings.max_pixels, settings.allow_tiff), estimate.instances, skeleton
+    )
     try:
         written, encoded = cv2.imencode(output.suffix, cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))
     except cv2.error as error:

@@ -18,6 +18,7 @@ from service.app import create_app
 from service.connections import connection_class
 from service.engine import KeypointEngine
 from service.errors import EngineDied, StartupError
+from service.image_decoding import silence_native_libraries
 from service.settings import Settings
 
 _logger = logging.getLogger(__name__)
@@ -101,6 +102,7 @@ def serve(settings: Settings, engine: KeypointEngine) -> None:
         StartupError: an address cannot be listened on, or a file of the settings cannot be used.
         EngineDied: the model has died, so that only a new process can serve again.
     """
+    silence_native_libraries()
     cv2.setNumThreads(1)  # the pool's threads are the parallelism; each would start as many again
     app = create_app(settings, engine)
     readiness = app.state.readiness
