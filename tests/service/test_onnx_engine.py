@@ -50,10 +50,16 @@ def test_a_model_that_is_no_onnx_is_refused(tmp_path: Path) -> None:
     ("changes", "words"),
     [
         ({"input": {"tensor": "images", "width": CROP_WIDTH, "height": CROP_HEIGHT, "padding": 1}}, "one input images"),
-        ({"input": {"width": CROP_WIDTH + 1, "height": CROP_HEIGHT, "padding": 1}}, r"\(N, 40, 49, 3\)"),
+        (
+            {"input": {"width": CROP_WIDTH + 1, "height": CROP_HEIGHT, "padding": 1}, "output": {"heatmap_width": 49}},
+            r"\(N, 40, 49, 3\)",
+        ),
         ({"keypoints": {"names": ("red", "green")}}, r"keypoints should be float of shape \(N, 2, 2\)"),
         ({"output": {"scores_tensor": "confidence"}}, "expected an output confidence"),
-        ({"output": {"heatmap_width": 24}}, r"heatmaps should be float of shape \(N, 3, 40, 24\)"),
+        (
+            {"output": {"heatmap_width": 24, "heatmap_height": 20, "stride": 2}},
+            r"heatmaps should be float of shape \(N, 3, 20, 24\)",
+        ),
     ],
 )
 def test_a_graph_that_is_not_the_manifests_is_refused(
