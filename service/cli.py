@@ -15,6 +15,7 @@ from service.errors import InvalidSetting, ServiceError, StartupError
 from service.logs import configure_logging
 from service.model_loading import load_model
 from service.prediction import predict, write_drawing
+from service.process_memory import limit_malloc_arenas
 from service.server import serve
 from service.settings import DEFAULT_BUNDLE, Settings, flag_of, read_settings, usable_cores, variable_of
 
@@ -114,6 +115,7 @@ def serve_command(
 ) -> None:
     """Serve a bundle over HTTP until SIGTERM or Ctrl+C."""
     settings = read_settings(**locals())
+    limit_malloc_arenas()
     configure_logging(settings.log_level, settings.log_format)
     serve(settings, load_model(settings.model, settings.provider, settings.intra_op_threads or usable_cores()))
 
