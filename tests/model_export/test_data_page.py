@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from model_export.data.readers import READERS
-from model_export.skeleton import shipped_skeletons
+from service.contract.skeleton import shipped_skeletons
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")

@@ -4,9 +4,7 @@ import contextlib
 import io
 import json
 import os
-import tomllib
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +22,7 @@ from model_export.evaluate_command import Outputs, run_evaluation
 from model_export.recipe import DATA_VARIABLE, Recipe, parse_recipe
 from service.contract.bundle_manifest import BundleManifest
 from service.contract.crop_transform import Box, ImageHW3
+from service.contract.skeleton import read_skeleton
 from tests.fakes import CENTRES, draw_discs, encode, write_bundle
 from tests.model_export.recipes import recipe_values
 
@@ -231,7 +230,7 @@ PUBLISHED = Path(os.environ.get(DATA_VARIABLE, "/nowhere")) / "formats" / "tests
 @pytest.mark.skipif(not PUBLISHED.is_dir(), reason=f"{DATA_VARIABLE} names no folder that holds formats")
 def test_a_published_detectors_boxes_are_taken_as_they_are(tmp_path: Path) -> None:
     """Four pictures of COCO and the boxes that a published detector has for them; the model is told the answers."""
-    skeleton = tomllib.loads((Path(str(files("model_export"))) / "skeletons" / "coco17.toml").read_text("utf-8"))
+    skeleton = read_skeleton("coco17", tmp_path)
     values = recipe_values()
     values["data"] = {
         "format": "coco",
@@ -239,7 +238,7 @@ def test_a_published_detectors_boxes_are_taken_as_they_are(tmp_path: Path) -> No
         "train": "test_coco.json",
         "validation": "test_coco.json",
     }
-    values["keypoints"] = {"names": skeleton["names"], "oks_sigmas": skeleton["sigmas"]}
+    values["keypoints"] = {"names": skeleton.names, "oks_sigmas": skeleton.oks_sigmas}
     values["evaluation"] = {"metrics": [OKS]}
     recipe = parse_recipe(values, "a test")
     samples = validation_samples(recipe)

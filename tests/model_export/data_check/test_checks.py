@@ -27,9 +27,9 @@ from model_export.data_check.pictures import (
 )
 from model_export.data_check.problem import Problem
 from model_export.data_check.sample_drawing import draw_objects
-from model_export.skeleton import load_skeleton, shipped_skeletons
 from service.contract.bundle_manifest import Keypoints
 from service.contract.crop_transform import Box
+from service.contract.skeleton import read_skeleton, shipped_skeletons
 
 EYES_AND_MORE = Keypoints(
     names=("right_eye", "left_eye", "nose", "mouth_right", "mouth_left", "right_ear", "left_ear"),
@@ -188,7 +188,7 @@ def test_a_side_in_a_name_asks_for_its_partner(
 
 @pytest.mark.parametrize("name", shipped_skeletons())
 def test_the_shipped_skeletons_pass(name: str) -> None:
-    assert list(pairs_against_names(load_skeleton(name, Path()))) == []
+    assert list(pairs_against_names(read_skeleton(name, Path()))) == []
 
 
 def test_points_are_drawn_where_they_are(tmp_path: Path) -> None:
