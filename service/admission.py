@@ -3,18 +3,26 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from service.errors import Overloaded
 
 _NEWEST_SHARE = 0.05  # of one interval in the running mean
 
 
+@dataclass(slots=True)
+class Place:
+    """The place of one request. What was refused on the way says nothing of the pace, so only answers count."""
+
+    answered: int = 0
+
+
 class Admission:
     """The images that are worked on, and the pace at which they get done; for one event loop.
 
-    The pace is the mean interval between two images done while there was more to do, so that it holds whatever limits
-    the server: decoding, the model, or the processor that both share. The wait of the next image is predicted as the
-    number of those before it times that interval.
+    The pace is the mean interval between two images answered while there was more to do, so that it holds whatever
+    limits the server: decoding, the model, or the processor that both share. The wait of the next image is predicted as
+    the number of those before it times that interval.
 
     Args:
         max_in_flight: the most images at a time.
@@ -49,8 +57,8 @@ class Admission:
             )
 
     @contextmanager
-    def admit(self, deadline_seconds: float, images: int = 1) -> Iterator[None]:
-        """Take the places of so many images while the block runs.
+    def admit(self, deadline_seconds: float, images: int = 1) -> Iterator["Place"]:
+        """Take the places of so many images while the block runs; it says how many of them the model has answered.
 
         Raises:
             Overloaded: as `check`.
@@ -59,11 +67,16 @@ class Admission:
         if not self.in_flight:
             self._previous_done = self._clock()
         self.in_flight += images
+        place = Place()
         try:
-            yield
+            yield place
         finally:
-            now = self._clock()
-            interval = (now - self._previous_done) / images
-            self._previous_done = now
-            self._interval += (_NEWEST_SHARE if self._interval else 1.0) * (interval - self._interval)
             self.in_flight -= images
+            if place.answered:
+                self._note_pace(place.answered)
+
+    def _note_pace(self, answered: int) -> None:
+        now = self._clock()
+        interval = (now - self._previous_done) / answered
+        self._previous_done = now
+        self._interval += (_NEWEST_SHARE if self._interval else 1.0) * (interval - self._interval)

@@ -81,9 +81,9 @@ class KeyRing:
     """
 
     def __init__(self, keys: Sequence[ApiKey], clock: Callable[[], float] = time.monotonic) -> None:
-        self._buckets = {key.sha256: _TokenBucket(key, clock) for key in keys}
+        self._buckets = {key.sha256: TokenBucket(key, clock) for key in keys}
 
-    def identify(self, authorization: str) -> "_TokenBucket":
+    def identify(self, authorization: str) -> "TokenBucket":
         """The bucket of the key in an `Authorization` header.
 
         Raises:
@@ -103,7 +103,7 @@ class KeyRing:
         return known
 
 
-class _TokenBucket:
+class TokenBucket:
     """A key and what it may still ask for: tokens come back at the key's rate, up to its burst."""
 
     def __init__(self, key: ApiKey, clock: Callable[[], float]) -> None:
@@ -135,6 +135,15 @@ class _TokenBucket:
                 "key_rate",
             )
         self._tokens -= images
+
+    def take_in_place_of_one(self, images: int) -> None:
+        """Count images for a request that was counted as one before it was known how many it brings.
+
+        Raises:
+            Overloaded: too many at once; then none of them is counted.
+        """
+        self._tokens += 1
+        self.take(images)
 
 
 def _sha256(key: str) -> str:

@@ -31,7 +31,7 @@ _logger = logging.getLogger(__name__)
 
 
 class BatchObserver(Protocol):
-    """Told of what happens, from the batcher's thread."""
+    """Told of what happens: of drops from any thread, of the rest from the batcher's."""
 
     def on_wait(self, seconds: float) -> None:
         """An item left the queue for a batch after so long."""
@@ -95,7 +95,7 @@ class DynamicBatcher(Generic[Item, Result]):
         self._changed = threading.Condition()
         self._waiting: deque[_Entry[Item, Result]] = deque()
         self._running: list[_Entry[Item, Result]] = []
-        self._running_since = math.inf
+        self._busy_since = math.inf  # when a batch or a probe began
         self._was_busy = False
         self._failures = 0
         self._stuck = self._closing = self._dead = False
@@ -120,8 +120,9 @@ class DynamicBatcher(Generic[Item, Result]):
 
     @property
     def depth(self) -> int:
-        """How many items wait."""
-        return len(self._waiting)
+        """How many items wait that somebody still wants."""
+        with self._changed:
+            return sum(not entry.outcome.cancelled() for entry in self._waiting)
 
     def expected_wait_seconds(self) -> float:
         """How long the queue as it stands will take, by what batches took so far."""
@@ -147,6 +148,8 @@ class DynamicBatcher(Generic[Item, Result]):
             condition = self.condition
             if condition not in ("working", "failing"):
                 raise NotReady(_WHY_NOT[condition])
+            if len(self._waiting) + len(entries) > self._max_queue:
+                self._drop_what_is_late()
             if len(self._waiting) + len(entries) > self._max_queue:
                 raise Overloaded(
                     f"{len(self._waiting)} crops wait and {self._max_queue} may",
@@ -193,7 +196,7 @@ class DynamicBatcher(Generic[Item, Result]):
             choice = self._sizes.choose(len(self._waiting))
             taken = [self._waiting.popleft() for _ in range(choice.items)]
             self._running = [entry for entry in taken if entry.outcome.set_running_or_notify_cancel()]
-            self._running_since = time.perf_counter()
+            self._busy_since = time.perf_counter()
             reason = self._release_reason(choice.items)
             self._was_busy = True
             return choice, reason
@@ -220,9 +223,10 @@ class DynamicBatcher(Generic[Item, Result]):
         return "busy" if self._was_busy else "idle"
 
     def _run(self, choice: Choice, reason: ReleaseReason) -> None:
-        batch, started = list(self._running), self._running_since
-        if not batch:
-            return  # every one of them was cancelled in the last moment
+        batch, started = list(self._running), self._busy_since
+        if not batch:  # every one of them was cancelled in the last moment
+            self._is_back()
+            return
         for entry in batch:
             self._observer.on_wait(started - entry.arrived)
         self._observer.on_batch(len(batch), choice.padded, reason)
@@ -230,14 +234,13 @@ class DynamicBatcher(Generic[Item, Result]):
         seconds = time.perf_counter() - started
         worked = any(not isinstance(result, Exception) for result in results)
         with self._changed:
-            if self._stuck:
-                _logger.warning("the batch that was given up has come back after %.1f s", seconds)
-            elif worked:
+            if worked and not self._stuck:
                 self._sizes.measured(choice.padded, seconds)
-            self._stuck = False
             self._failures = 0 if worked else self._failures + 1
+            claimed = self._claim_running()
+            self._is_back()
         # Not strict: nothing is left to claim where the watchdog or close() has given up on this batch.
-        for entry, result in zip(self._claim_running(), results, strict=False):
+        for entry, result in zip(claimed, results, strict=False):
             if isinstance(result, Exception):
                 entry.outcome.set_exception(result)
             else:
@@ -258,6 +261,7 @@ class DynamicBatcher(Generic[Item, Result]):
 
     def _try_probe(self) -> None:
         """Called with the lock held, which is let go meanwhile: submitting must not wait for a model that fails."""
+        self._busy_since = time.perf_counter()
         self._changed.release()
         try:
             self._probe()
@@ -268,17 +272,25 @@ class DynamicBatcher(Generic[Item, Result]):
             self._failures = 0
         finally:
             self._changed.acquire()
+            self._is_back()
+
+    def _is_back(self) -> None:
+        """The model has come back from a batch or a probe; called with the lock held."""
+        if self._stuck:
+            _logger.warning("the model has come back after %.1f s", time.perf_counter() - self._busy_since)
+        self._stuck = False
+        self._busy_since = math.inf
 
     def _watch(self) -> None:
-        """Give up on a batch that does not come back."""
+        """Give up on a batch, or a probe, that does not come back."""
         while self._thread.is_alive():
             self._thread.join(min(self._stuck_seconds / 4, 1.0))
             with self._changed:
-                if not self._running or time.perf_counter() - self._running_since <= self._stuck_seconds:
+                if self._stuck or time.perf_counter() - self._busy_since <= self._stuck_seconds:
                     continue
                 self._stuck = True
                 given_up = self._claim_all()
-            _logger.error("a batch has not come back after %.1f s: it is given up", self._stuck_seconds)
+            _logger.error("the model has not come back after %.1f s: what waits is given up", self._stuck_seconds)
             _fail(given_up, _WHY_NOT["stuck"])
 
     def _claim_running(self) -> list[_Entry[Item, Result]]:

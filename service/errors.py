@@ -18,13 +18,18 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
     {
         "bad-request": Problem(400, "The request cannot be read"),
         "unauthorized": Problem(401, "The request has no valid API key"),
+        "forbidden": Problem(403, "The API key may not do this"),
         "not-found": Problem(404, "There is nothing at this address"),
         "method-not-allowed": Problem(405, "This address does not take this method"),
+        "not-acceptable": Problem(406, "There is no answer of a type that is accepted"),
         "request-timeout": Problem(408, "The request came too slowly"),
+        "conflict": Problem(409, "The change would leave requests without a model"),
         "too-large": Problem(413, "The request is too large"),
         "unsupported-media-type": Problem(415, "The media type is not supported"),
         "unprocessable-image": Problem(422, "The image cannot be used"),
         "invalid-parameter": Problem(422, "A parameter is not valid"),
+        "headers-too-large": Problem(431, "The headers are too large"),
+        "unusable-bundle": Problem(422, "The bundle cannot be loaded"),
         "overloaded": Problem(429, "The service is overloaded"),
         "internal": Problem(500, "The service failed"),
         "not-ready": Problem(503, "The service is not ready"),
@@ -93,10 +98,34 @@ class Unauthorized(RequestError):
         return {"WWW-Authenticate": 'Bearer realm="focalpoint"'}
 
 
+class Forbidden(RequestError):
+    """The API key is known, and not for this."""
+
+    slug = "forbidden"
+
+
 class NotFound(RequestError):
     """A name that this server does not know."""
 
     slug = "not-found"
+
+
+class NotAcceptable(RequestError):
+    """The client accepts none of the media types that there are."""
+
+    slug = "not-acceptable"
+
+
+class Conflict(RequestError):
+    """A change of the models that would leave requests without one."""
+
+    slug = "conflict"
+
+
+class UnusableBundle(RequestError):
+    """A bundle that is not whole, does not answer as at export, or does not run here; nothing has changed."""
+
+    slug = "unusable-bundle"
 
 
 class RequestTimeout(RequestError):

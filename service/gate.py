@@ -3,8 +3,6 @@
 Plain ASGI: under overload most requests end here, so that this has to cost next to nothing.
 """
 
-from collections.abc import Callable
-
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -12,12 +10,9 @@ from service.admission import Admission
 from service.api_keys import KeyRing
 from service.errors import RequestError
 from service.metrics import Metrics
+from service.paths import BATCH_PATH, KEYPOINTS_PATH, PROBE_PATHS
 from service.problem_details import error_response
 from service.request_record import deadline_seconds
-
-KEYPOINTS_PATH = "/v1/keypoints"
-BATCH_PATH = "/v1/keypoints:batch"
-_OPEN_PATHS = frozenset({"/livez", "/readyz"})
 
 
 class Gate:
@@ -54,14 +49,11 @@ class Gate:
 
     def _check(self, scope: Scope) -> None:
         path, headers = scope["path"], Headers(scope=scope)
-        take: Callable[[int], None] = _no_limit
-        if self._keys is not None and path not in _OPEN_PATHS:
-            take = self._keys.identify(headers.get("authorization", "")).take
-        scope["state"]["take"] = take
+        bucket = None
+        if self._keys is not None and path not in PROBE_PATHS:
+            bucket = self._keys.identify(headers.get("authorization", ""))
+        scope["state"]["bucket"] = bucket
         if path in (KEYPOINTS_PATH, BATCH_PATH) and scope["method"] == "POST":
             self._admission.check(deadline_seconds(headers, self._longest_seconds))
-            take(1)
-
-
-def _no_limit(_: int) -> None:
-    pass
+            if bucket is not None:
+                bucket.take(1)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from service.errors import PROBLEMS, RequestError
 from service.metrics import Metrics
+from service.paths import KEYPOINTS_PATH
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
@@ -67,7 +68,8 @@ def answer_errors_with_problems(app: FastAPI, metrics: Metrics) -> None:
     def request_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestError)
         request.state.record.problem = error.reason
-        metrics.rejected(error.reason)
+        if request.url.path.startswith(KEYPOINTS_PATH):  # a probe that fails is no image
+            metrics.rejected(error.reason)
         return error_response(error)
 
     def framework_error(request: Request, error: Exception) -> Response:

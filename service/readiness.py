@@ -1,6 +1,6 @@
 """Whether the process is alive, and whether requests should come to it: two questions with two answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from service.dynamic_batching import BatcherCondition
 from service.errors import NotReady
@@ -17,24 +17,28 @@ class Readiness:
     """What the probes answer.
 
     Args:
-        condition: the batcher's.
+        ready: the conditions of the models that requests should find working; none before the start and after the end.
+        alive: the conditions of all models.
     """
 
-    def __init__(self, condition: Callable[[], BatcherCondition]) -> None:
-        self._condition = condition
+    def __init__(
+        self, ready: Callable[[], Sequence[BatcherCondition]], alive: Callable[[], Sequence[BatcherCondition]]
+    ) -> None:
+        self._ready = ready
+        self._alive = alive
         self.stopping = False
 
     def check_ready(self) -> None:
         """Requests should come here.
 
         Raises:
-            NotReady: the server has been told to stop, or the model does not answer.
+            NotReady: the server has been told to stop, or a model does not answer.
         """
         if self.stopping:
             raise NotReady("the server is stopping")
-        condition = self._condition()
-        if condition != "working":
-            raise NotReady(_DESCRIPTIONS[condition])
+        for condition in self._ready() or ["closed"]:
+            if condition != "working":
+                raise NotReady(_DESCRIPTIONS[condition])
 
     def check_alive(self) -> None:
         """The process can still do its work, or get there again without being started anew.
@@ -42,10 +46,10 @@ class Readiness:
         Raises:
             NotReady: only a restart helps.
         """
-        condition = self._condition()
-        if condition in ("stuck", "dead"):
-            raise NotReady(_DESCRIPTIONS[condition])
+        for condition in self._alive():
+            if condition in ("stuck", "dead"):
+                raise NotReady(_DESCRIPTIONS[condition])
 
     def has_died(self) -> bool:
         """Whether nothing but a new process can serve again."""
-        return self._condition() == "dead"
+        return "dead" in self._alive()

@@ -5,16 +5,16 @@ say who is in the picture.
 """
 
 import logging
-from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.metrics import Metrics
+from service.paths import OPERATION_PATHS
 from service.readiness import Readiness
 from service.request_record import RequestRecord
 
-_OPERATION_ROUTES = frozenset({"/livez", "/readyz", "/metrics"})  # asked every few seconds by machines
+_MODEL_HEADERS = ("X-Model-Name", "X-Model-Version", "X-Model-Sha256")
 
 _logger = logging.getLogger("focalpoint.requests")
 
@@ -26,14 +26,12 @@ class RequestLog:
         app: the application behind it.
         metrics: counts answers by route template (never the path: a scanner would make a label of each) and status.
         readiness: while the server is stopping, every answer asks its client to open no further request here.
-        headers: of every answer.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, readiness: Readiness, headers: Mapping[str, str]) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, readiness: Readiness) -> None:
         self._app = app
         self._metrics = metrics
         self._readiness = readiness
-        self._headers = dict(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event stream."""
@@ -65,14 +63,15 @@ class RequestLog:
         headers["Server-Timing"] = record.server_timing()
         if record.batch_size:
             headers["X-Batch-Size"] = str(record.batch_size)
-        for name, value in self._headers.items():
-            headers[name] = value
+        if record.model:
+            for name, value in zip(_MODEL_HEADERS, record.model, strict=True):
+                headers[name] = value
         if self._readiness.stopping:
             headers["Connection"] = "close"
 
 
 def _log(method: str, route: str, code: int, record: RequestRecord) -> None:
-    level = logging.DEBUG if route in _OPERATION_ROUTES else logging.INFO
+    level = logging.DEBUG if route in OPERATION_PATHS else logging.INFO  # machines ask these every few seconds
     if not _logger.isEnabledFor(level):
         return
     fields: dict[str, object] = {
@@ -83,6 +82,8 @@ def _log(method: str, route: str, code: int, record: RequestRecord) -> None:
         "milliseconds": round(1000 * record.elapsed, 2),
         "stage_milliseconds": {stage: round(1000 * seconds, 2) for stage, seconds in record.stages.items()},
     }
+    if record.model:
+        fields["model"], fields["model_version"], _ = record.model
     if record.batch_size:
         fields["batch_size"] = record.batch_size
     if record.problem:

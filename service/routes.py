@@ -7,14 +7,16 @@ from typing import Final, TypeVar
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.requests import ClientDisconnect
 
 from service.admission import Admission
-from service.contract.bundle_manifest import BundleManifest
 from service.disconnection import ClientDisconnectedError, unless_disconnected
-from service.errors import DeadlineExceeded, NotFound, RequestError
-from service.gate import BATCH_PATH, KEYPOINTS_PATH
+from service.errors import DeadlineExceeded, RequestError
+from service.loaded_model import LoadedModel
 from service.metrics import Metrics
+from service.model_repository import ModelRepository
 from service.openapi_requests import BATCH_PROBLEMS, BATCH_REQUEST, KEYPOINTS_PROBLEMS, KEYPOINTS_REQUEST
+from service.paths import BATCH_PATH, KEYPOINTS_PATH
 from service.pipeline import Estimate, KeypointPipeline
 from service.problem_details import problem_schema
 from service.readiness import Readiness
@@ -25,6 +27,7 @@ from service.schemas import (
     KeypointsBatchAnswer,
     ModelDescription,
     ModelList,
+    describe_model,
     encode_batch_answer,
     encode_keypoints_answer,
 )
@@ -35,16 +38,20 @@ Result = TypeVar("Result")
 
 
 def keypoint_routes(
-    manifest: BundleManifest,
+    repository: ModelRepository,
     pipeline: KeypointPipeline,
     admission: Admission,
     metrics: Metrics,
     *,
     max_boxes: int,
     max_images: int,
+    images_at_once: int,
     longest_seconds: float,
 ) -> APIRouter:
-    """`POST /v1/keypoints` and `POST /v1/keypoints:batch`."""
+    """`POST /v1/keypoints` and `POST /v1/keypoints:batch`.
+
+    Of the images of one request only `images_at_once` are worked on at a time, so that it cannot fill the queue alone.
+    """
     router = APIRouter(tags=["keypoints"])
 
     async def answer_in_time(request: Request, answer: Callable[[float], Awaitable[bytes]]) -> Response:
@@ -53,7 +60,7 @@ def keypoint_routes(
         try:
             async with asyncio.timeout(allowed - _record(request).elapsed):
                 return Response(await answer(allowed), media_type="application/json")
-        except ClientDisconnectedError:
+        except (ClientDisconnectedError, ClientDisconnect):  # while it was worked on, while the body came
             return Response(status_code=_CLIENT_CLOSED_REQUEST)
         except TimeoutError as error:
             raise DeadlineExceeded(f"no answer within {allowed:g} s") from error
@@ -72,9 +79,10 @@ def keypoint_routes(
         async def answer(allowed: float) -> bytes:
             with record.stage("read"):
                 image_bytes, boxes = await read_keypoints_input(request, max_boxes)
-            with admission.admit(allowed):
+            with admission.admit(allowed) as place:
                 work = pipeline.estimate(image_bytes, boxes, record, record.arrived + allowed)
                 estimate = await unless_disconnected(request.receive, work)
+                place.answered = 1
             with record.stage("encode_response"):
                 return encode_keypoints_answer(manifest, estimate)
 
@@ -94,25 +102,29 @@ def keypoint_routes(
         async def answer(allowed: float) -> bytes:
             with record.stage("read"):
                 inputs = await read_batch_input(request, max_images, max_boxes)
-            request.state.take(len(inputs) - 1)  # the gate has counted one
-            with admission.admit(allowed, len(inputs)):
+            if request.state.bucket is not None:
+                request.state.bucket.take_in_place_of_one(len(inputs))
+            with admission.admit(allowed, len(inputs)) as place:
                 work = estimate_all(inputs, record, record.arrived + allowed)
                 estimates = await unless_disconnected(request.receive, work)
+                place.answered = sum(isinstance(estimate, Estimate) for estimate in estimates)
             with record.stage("encode_response"):
                 return encode_batch_answer(manifest, estimates)
 
         return await answer_in_time(request, answer)
 
     async def estimate_all(
-        inputs: list[KeypointsInput | RequestError], record: RequestRecord, deadline: float
+        model: LoadedModel, inputs: list[KeypointsInput | RequestError], record: RequestRecord, deadline: float
     ) -> list[Estimate | RequestError]:
         parts = [RequestRecord(record.request_id) for _ in inputs]
+        a_few = asyncio.Semaphore(images_at_once)
 
         async def estimate(one: KeypointsInput | RequestError, part: RequestRecord) -> Estimate | RequestError:
             try:
                 if isinstance(one, RequestError):
                     raise one
-                return await pipeline.estimate(one.image_bytes, one.boxes, part, deadline)
+                async with a_few:
+                    return await pipeline.estimate(model, one.image_bytes, one.boxes, part, deadline)
             except RequestError as error:
                 metrics.rejected(error.reason)
                 return error
@@ -125,19 +137,18 @@ def keypoint_routes(
     return router
 
 
-def model_routes(model: ModelDescription) -> APIRouter:
+def model_routes(repository: ModelRepository) -> APIRouter:
     """`/v1/models`."""
     router = APIRouter(tags=["models"])
 
     @router.get("/v1/models", summary="The models that are served")
     async def models() -> ModelList:
-        return ModelList(models=[model])
+        return ModelList(models=[describe_model(model.manifest, model.provider) for model in repository.models])
 
     @router.get("/v1/models/{name}", summary="One model", responses=problem_schema("not-found", "invalid-parameter"))
     async def one_model(name: str) -> ModelDescription:
-        if name != model.name:
-            raise NotFound(f"there is no model {name!r}; this server has {model.name!r}")
-        return model
+        model = repository.find(name)
+        return describe_model(model.manifest, model.provider)
 
     return router
 
@@ -173,7 +184,12 @@ def metrics_routes(metrics: Metrics) -> APIRouter:
     """`/metrics`."""
     router = APIRouter(tags=["operation"])
 
-    @router.get("/metrics", summary="Prometheus metrics", response_class=PlainTextResponse)
+    @router.get(
+        "/metrics",
+        summary="Prometheus metrics",
+        response_class=PlainTextResponse,
+        responses=problem_schema("unauthorized"),
+    )
     async def prometheus_metrics() -> Response:
         return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 

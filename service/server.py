@@ -5,9 +5,11 @@ import gc
 import logging
 import signal
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 import cv2
@@ -15,10 +17,11 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from service.app import create_app
-from service.connections import connection_class
+from service.connections import ConnectionProblem, connection_class
 from service.engine import KeypointEngine
-from service.errors import EngineDied, StartupError
+from service.errors import EngineDied, InvalidSetting, StartupError
 from service.image_decoding import silence_native_libraries
+from service.model_repository import load_bundles
 from service.settings import Settings
 
 _logger = logging.getLogger(__name__)
@@ -95,17 +98,23 @@ class _AdminServer(uvicorn.Server):
         yield
 
 
-def serve(settings: Settings, engine: KeypointEngine) -> None:
+def serve(settings: Settings, load: Callable[[Path], KeypointEngine]) -> None:
     """Serve until SIGTERM or SIGINT; returns when every accepted request has its answer.
 
+    Args:
+        settings: of the server.
+        load: a verified engine from the folder of a bundle.
+
     Raises:
+        BundleError: a bundle cannot be used, or there is none.
         StartupError: an address cannot be listened on, or a file of the settings cannot be used.
         EngineDied: the model has died, so that only a new process can serve again.
     """
     silence_native_libraries()
     cv2.setNumThreads(1)  # the pool's threads are the parallelism; each would start as many again
-    app = create_app(settings, engine)
+    app = create_app(settings, load_bundles(settings.model, load), load)
     readiness = app.state.readiness
+    _check_certificate(settings)
     if settings.api_keys is None:
         _logger.warning("API keys are off: whoever reaches %s:%d may ask", settings.host, settings.port)
 
@@ -114,8 +123,8 @@ def serve(settings: Settings, engine: KeypointEngine) -> None:
 
     admin = None
     if settings.admin_port is not None:
-        admin = _AdminServer(_uvicorn_config(settings, app.state.admin, settings.admin_port))
-    config = _uvicorn_config(settings, app, settings.port)
+        admin = _AdminServer(_uvicorn_config(settings, app.state.admin, settings.admin_port, app.state.refused))
+    config = _uvicorn_config(settings, app, settings.port, app.state.refused)
     server = DrainingServer(config, admin, not_ready, settings.drain_delay_ms / 1000, readiness.has_died)
     # uvicorn raises the signal again when it is done, for whoever had a handler; having stopped as asked is success.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -127,18 +136,39 @@ def serve(settings: Settings, engine: KeypointEngine) -> None:
         raise StartupError(f"the server could not start on {settings.host}:{ports}; the log says why") from error
     if server.stopped_by_death:
         raise EngineDied("the model has died; start the server anew")
-    _logger.info("every accepted request is answered")
+    if readiness.cut_off:
+        _logger.warning("%d accepted requests were cut off by drain_timeout_ms", readiness.cut_off)
+    else:
+        _logger.info("every accepted request is answered")
 
 
-def _uvicorn_config(settings: Settings, app: ASGIApp, port: int) -> uvicorn.Config:
+def _check_certificate(settings: Settings) -> None:
+    """Raises:
+    InvalidSetting: certificate and key cannot be used.
+    """
+    if settings.tls_certificate is not None and settings.tls_key is not None:
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+                settings.tls_certificate, settings.tls_key
+            )
+        except (OSError, ssl.SSLError) as error:
+            found = error.strerror or str(error)
+            raise InvalidSetting(
+                f"{settings.tls_certificate} and {settings.tls_key} are no certificate and its key ({found})"
+            ) from error
+
+
+def _uvicorn_config(
+    settings: Settings, app: ASGIApp, port: int, refused: Callable[[ConnectionProblem], None]
+) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         host=settings.host,
         port=port,
-        http=connection_class(settings.max_connections, settings.slow_connection_ms / 1000),
+        http=connection_class(settings.max_connections, settings.slow_connection_ms / 1000, refused),
         log_config=None,
         access_log=False,
-        timeout_graceful_shutdown=max(1, settings.drain_timeout_ms // 1000),
+        timeout_graceful_shutdown=settings.drain_timeout_ms / 1000,  # type: ignore[arg-type] # waits for fractions too
         server_header=False,
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,

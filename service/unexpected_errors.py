@@ -1,11 +1,13 @@
-"""The boundary for bugs: an exception that nobody meant is logged with its traceback, and answered without it."""
+"""The boundary: what nobody meant is logged, and answered without a word of it; and so is the end of the drain."""
 
+import asyncio
 import logging
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.metrics import Metrics
 from service.problem_details import problem_response
+from service.readiness import Readiness
 
 _logger = logging.getLogger(__name__)
 
@@ -13,9 +15,10 @@ _logger = logging.getLogger(__name__)
 class UnexpectedErrors:
     """Plain ASGI. The framework's own handler raises the exception again, which closes the connection on the client."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, readiness: Readiness) -> None:
         self._app = app
         self._metrics = metrics
+        self._readiness = readiness
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection event stream."""
@@ -31,6 +34,13 @@ class UnexpectedErrors:
 
         try:
             await self._app(scope, receive, noted)
+        except asyncio.CancelledError:
+            # The drain is over, and whoever is still being worked on is cut off: the connection closes after this.
+            self._readiness.cut_off += 1
+            scope["state"]["record"].problem = "not-ready"
+            if not answering:
+                detail = "the server has stopped before it could answer"
+                await problem_response("not-ready", detail, {"Connection": "close"})(scope, receive, send)
         except Exception:
             record = scope["state"]["record"]
             _logger.exception("a request failed", extra={"request_id": record.request_id})

@@ -15,7 +15,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.app import create_app
+from service.connections import connection_class
 from service.engine import KeypointEngine
+from service.model_repository import LoadedBundle
 from service.settings import Settings
 from tests.fakes import FakeEngine, write_bundle
 
@@ -36,12 +38,20 @@ class RunningServer:
 StartServer = Callable[..., RunningServer]
 
 
+def unloadable(folder: Path) -> KeypointEngine:
+    """For servers whose models stay as they are."""
+    raise AssertionError(f"{folder} should not be loaded")
+
+
 @contextmanager
 def running_server(engine: KeypointEngine, **settings: Any) -> Iterator[RunningServer]:
     """Serve until the block ends."""
-    app = create_app(Settings(**settings), engine)
+    app = create_app(Settings(**settings), [LoadedBundle(Path("discs"), engine)], unloadable)
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=5))
+    read = Settings(**settings)
+    connections = connection_class(read.max_connections, read.slow_connection_ms / 1000, app.state.refused)
+    config = uvicorn.Config(app, http=connections, log_config=None, lifespan="on", timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     while not server.started:

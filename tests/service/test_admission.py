@@ -39,11 +39,14 @@ def test_the_wait_is_predicted_from_the_pace_while_busy() -> None:
     admission = Admission(100, clock)
     places = [admission.admit(60.0) for _ in range(5)]
     for place in places:
-        place.__enter__()
+        place.__enter__().answered = 1
     assert admission.predicted_wait_seconds() == 0  # nothing has been measured yet
     for place in places:
         clock.now += 0.5
         place.__exit__(None, None, None)
+    for _ in range(100):  # refused at once, whatever it was: says nothing of the pace either
+        with admission.admit(60.0):
+            pass
     clock.now += 1000  # idle: says nothing of the pace
     with admission.admit(60.0), admission.admit(60.0, images=3):
         assert admission.predicted_wait_seconds() == pytest.approx(4 * 0.5)

@@ -51,6 +51,22 @@ def test_a_rate_is_a_burst_and_then_a_pace() -> None:
     take(1)
 
 
+def test_a_batch_is_counted_once_it_is_known_how_many_it_brings() -> None:
+    clock = Clock()
+    key, sha256 = new_key()
+    bucket = KeyRing([ApiKey(name="one", sha256=sha256, images_per_second=1)], clock).identify(f"Bearer {key}")
+    bucket.take(1)
+    bucket.take_in_place_of_one(32)  # more than a burst, from a full bucket
+    clock.now += 31
+    with pytest.raises(Overloaded):
+        bucket.take(1)
+    clock.now += 1
+    bucket.take(1)
+    clock.now += 0.5
+    with pytest.raises(Overloaded):
+        bucket.take(1)
+
+
 def test_without_a_rate_there_is_no_limit() -> None:
     key, sha256 = new_key()
     take = KeyRing([ApiKey(name="one", sha256=sha256)]).identify(f"Bearer {key}").take

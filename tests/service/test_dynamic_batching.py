@@ -140,8 +140,7 @@ def test_whatever_a_batch_takes_nothing_is_lost_doubled_crossed_or_out_of_order(
     base: float, per_item: float, cancelled: set[int], late: set[int], max_batch: int
 ) -> None:
     model, recorder = SlowModel(lambda padded: base + per_item * padded), Recorder()
-    batcher = create(model, recorder, powers_of_two(max_batch))
-    batcher._thread.start()
+    batcher = started(model, recorder, powers_of_two(max_batch))
     outcomes: list[Future[Ran[int]]] = []
     dropped = set()
     for item in range(60):
@@ -371,6 +370,45 @@ def test_a_model_that_always_fails_is_told_so_and_probed_until_it_works(caplog: 
         time.sleep(0.01)
     assert "the model works again" in caplog.text
     assert results(batcher.submit([1])) == [1]
+    batcher.close(SECONDS)
+
+
+def test_a_probe_that_does_not_come_back_is_noticed() -> None:
+    go_on, model_is_broken = threading.Event(), [True]
+
+    def run_batch(items: list[int], _: int) -> list[int]:
+        if model_is_broken:
+            raise ValueError("broken")
+        return items
+
+    batcher = started(run_batch, probe=lambda: (go_on.wait(SECONDS), None)[1], stuck_seconds=0.1)
+    for _ in range(3):
+        assert isinstance(batcher.submit([1])[0].exception(SECONDS), InferenceFailed)
+    while condition(batcher) != "failing":
+        time.sleep(0.001)
+    while condition(batcher) != "stuck":  # a second after the failure the probe begins
+        time.sleep(0.01)
+    with pytest.raises(NotReady, match="does not come back"):
+        batcher.submit([1])
+    model_is_broken.clear()
+    go_on.set()
+    while condition(batcher) != "working":
+        time.sleep(0.001)
+    assert results(batcher.submit([1])) == [1]
+    batcher.close(SECONDS)
+
+
+def test_what_was_cancelled_takes_no_room() -> None:
+    gate = Gate()
+    batcher = started(gate, max_queue=2)
+    batcher.submit([1])
+    assert gate.entered.acquire(timeout=SECONDS)
+    for outcome in batcher.submit([2, 3]):
+        outcome.cancel()
+    assert batcher.depth == 0
+    [kept] = batcher.submit([4])
+    gate.open.set()
+    assert results([kept]) == [8]
     batcher.close(SECONDS)
 
 

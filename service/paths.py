@@ -1,0 +1,8 @@
+"""The addresses that more than one part of the service must know."""
+
+from typing import Final
+
+KEYPOINTS_PATH: Final = "/v1/keypoints"
+BATCH_PATH: Final = "/v1/keypoints:batch"
+PROBE_PATHS: Final = frozenset({"/livez", "/readyz"})
+OPERATION_PATHS: Final = PROBE_PATHS | {"/metrics"}
