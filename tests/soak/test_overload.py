@@ -1,14 +1,13 @@
 """More than the server can do: it does what it can, refuses the rest at once, and answers in the time it said."""
 
 import asyncio
-import time
 from pathlib import Path
 
 import numpy as np
 from benchmark import drawn_picture
 from load_generator import closed_loop, keypoints_message, open_loop
 
-from tests.server_process import serving
+from tests.server_process import ServerProcess, serving
 from tests.soak.conftest import AT_LENGTH, at_length
 
 MAX_IN_FLIGHT = 64
@@ -45,16 +44,15 @@ def test_clients_that_send_a_byte_a_second_do_not_keep_others_out(discs: Path) -
         discs, "--max-in-flight", "8", "--max-images", "8", "--min-body-bytes-per-second", "100",
         "--slow-connection-ms", "2000",
     ) as server:  # fmt: skip
-        statuses, latency_ms = asyncio.run(_good_client_among_slow_ones(server.url, slow_clients))
+        before = server.open_files()
+        statuses, latency_ms, held = asyncio.run(_good_client_among_slow_ones(server, slow_clients))
+        print(f"\n{slow_clients} slow clients, {held - before} still connected; the good one's p99 {latency_ms:.0f} ms")  # noqa: T201
         assert statuses == {200}
-        print(f"\n{slow_clients} slow clients; the good one's p99 {latency_ms:.0f} ms")  # noqa: T201
-        give_up = time.monotonic() + 15
-        while server.open_files() > 60 and time.monotonic() < give_up:
-            time.sleep(0.1)
-        assert server.open_files() <= 60  # all of them have been let go
+        assert held < before + slow_clients / 20  # the server has let them go, they have not
 
 
-async def _good_client_among_slow_ones(url: str, count: int) -> tuple[set[int | str], float]:
+async def _good_client_among_slow_ones(server: ServerProcess, count: int) -> tuple[set[int | str], float, int]:
+    url = server.url
     message = keypoints_message(url, b"\xff\xd8\xff" + bytes(100_000))
     head = message[: message.index(b"\r\n\r\n") + 4]
     half = len(head) // 2
@@ -70,9 +68,10 @@ async def _good_client_among_slow_ones(url: str, count: int) -> tuple[set[int | 
             await asyncio.sleep(1)
 
     trickling = asyncio.create_task(trickle())
-    load = await closed_loop(url, [keypoints_message(url, drawn_picture(), "?boxes=35,25,71,71")], 2, 8)
-    trickling.cancel()
+    load = await closed_loop(url, [keypoints_message(url, drawn_picture(), "?boxes=35,25,71,71")], 2, 10)
     statuses: set[int | str] = set(load.statuses())
+    held = server.open_files()
+    trickling.cancel()
     for writer in slow:
         writer.close()
-    return statuses, float(np.percentile(load.latencies_ms(200), 99))
+    return statuses, float(np.percentile(load.latencies_ms(200), 99)), held
