@@ -28,13 +28,13 @@ from service.contract.bundle_manifest import (
     MANIFEST_FILE,
     MODEL_FILE,
     BundleManifest,
-    CodecOutput,
-    CropInput,
     describe_problems,
     file_sha256,
 )
 from service.contract.crop_transform import Box
 from service.contract.golden_images import GOLDEN_FOLDER, GoldenImage, save_golden_images
+from service.contract.model_input import CropInput
+from service.contract.model_output import CodecOutput
 
 _PARITY_CROPS = 32
 _DRAWN_GOLDEN_SEED = 7
@@ -126,7 +126,7 @@ def _crops(recipe: Recipe, samples: Sequence[KeypointSample]) -> Any:
 
 
 def _manifest(recipe: Recipe, run: RunFolder, sha256: dict[str, str]) -> BundleManifest:
-    codec, size = recipe.keypoint_codec, recipe.input
+    size = recipe.input
     return BundleManifest(
         name=recipe.name,
         version=recipe.bundle.version,
@@ -134,16 +134,7 @@ def _manifest(recipe: Recipe, run: RunFolder, sha256: dict[str, str]) -> BundleM
         intended_use=recipe.bundle.intended_use,
         keypoints=recipe.keypoints,
         input=CropInput(width=size.width, height=size.height, padding=size.padding, warp=size.warp),
-        output=CodecOutput(
-            heatmap_width=codec.heatmap_width,
-            heatmap_height=codec.heatmap_height,
-            stride=codec.stride,
-            alignment=codec.alignment,
-            encoding=codec.encoding,
-            sigma=codec.sigma,
-            decoding=codec.decoding,
-            blur_kernel=codec.blur_kernel,
-        ),
+        output=CodecOutput.of(recipe.keypoint_codec),
         licence=recipe.bundle.licence,
         training={
             "data": recipe.bundle.data,
@@ -169,7 +160,7 @@ def _write_golden_images(bundle: Path, manifest: BundleManifest, pictures: Seque
                 box=picture.box,
                 points_in_image=tuple((round(float(x), 3), round(float(y), 3)) for x, y in points),
                 # A tenth of a heatmap cell: other processors round differently, other weights lie further off.
-                tolerance=round(0.1 * manifest.output.stride / transform.scale, 3),
+                tolerance=round(0.1 * manifest.codec.stride / transform.scale, 3),
             )
         )
     save_golden_images(bundle, tuple(golden))

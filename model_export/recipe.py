@@ -26,11 +26,12 @@ from model_export.optimisation import Optimisation
 from model_export.overrides import override
 from model_export.recipe_section import Count, Positive, Section, Share
 from model_export.skeleton import resolve_skeleton
-from service.contract.bundle_manifest import BlurKernel, Keypoints, Licence, describe_problems
+from service.contract.bundle_manifest import Keypoints, Licence, describe_problems
 from service.contract.crop_transform import Box, CropTransform, Warp
 from service.contract.heatmap_decoding import HeatmapDecoding
 from service.contract.heatmap_encoding import HeatmapEncoding
 from service.contract.keypoint_codec import DEFAULT_BLUR_KERNEL, HeatmapAlignment, KeypointCodec
+from service.contract.model_output import BlurKernel
 
 DATA_VARIABLE = "FOCALPOINT_DATA"
 ChannelOrder = Literal["rgb", "bgr"]

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from service.contract.bundle_manifest import MODEL_FILE, BundleError, BundleManifest
+from service.contract.bundle_manifest import MODEL_FILE, BundleManifest
 from service.engine import EngineOutput
 from service.errors import StartupError
+from service.graph_check import check_graph
+from service.input_preparation import InputPreparation
 from service.onnxruntime_loading import import_onnxruntime
+from service.output_decoding import output_reading
 from service.settings import Provider
 
 _PROVIDERS: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -41,10 +44,9 @@ class OnnxEngine:
         self.manifest.verify(bundle)
         self.provider: str = provider
         self._session = _create_session(bundle / MODEL_FILE, provider, intra_op_threads)
-        _check_graph(self._session, self.manifest)
-        output = self.manifest.output
-        self._input = self.manifest.input.tensor
-        self._outputs = [output.keypoints_tensor, output.scores_tensor]  # the heatmaps stay where they are
+        check_graph(self._session, self.manifest)
+        self._prepare = InputPreparation(self.manifest.input)
+        self._reading = output_reading(self.manifest)
 
     def warm_up(self, batch_sizes: Sequence[int]) -> dict[int, float]:
         """Run each size twice: the first time takes memory and chooses kernels, the second one is measured."""
@@ -59,8 +61,8 @@ class OnnxEngine:
 
     def run(self, crops_NHW3: NDArray[np.uint8]) -> EngineOutput:
         """Keypoints of N >= 1 crops: uint8 RGB of the manifest's size -> float32 (N, K, 2) crop pixels and (N, K)."""
-        points_in_crop_NK2, scores_NK = self._session.run(self._outputs, {self._input: crops_NHW3})
-        return EngineOutput(points_in_crop_NK2, scores_NK)
+        tensors = self._session.run(self._reading.tensors, {self.manifest.input.tensor: self._prepare(crops_NHW3)})
+        return self._reading.decode(tensors)
 
 
 def _create_session(model: Path, provider: Provider, intra_op_threads: int) -> Any:
@@ -93,41 +95,3 @@ def _errors_of(onnxruntime: Any) -> tuple[type[Exception], ...]:
     """Every exception of the extension module; they have no common base but Exception."""
     declared = vars(onnxruntime.capi.onnxruntime_pybind11_state).values()
     return tuple(value for value in declared if isinstance(value, type) and issubclass(value, Exception))
-
-
-def _check_graph(session: Any, manifest: BundleManifest) -> None:
-    """Compare names, types and sizes of the graph's tensors with the manifest.
-
-    Raises:
-        BundleError: they differ; the message says in what.
-    """
-    crop, out, K = manifest.input, manifest.output, len(manifest.keypoints.names)
-    inputs = {tensor.name: tensor for tensor in session.get_inputs()}
-    outputs = {tensor.name: tensor for tensor in session.get_outputs()}
-    if set(inputs) != {crop.tensor}:
-        raise BundleError(f"{MODEL_FILE}: expected the one input {crop.tensor}, found {sorted(inputs)}")
-    _check_tensor(inputs[crop.tensor], "uint8", (crop.height, crop.width, 3))
-    batch = inputs[crop.tensor].shape[0]
-    if isinstance(batch, int):
-        raise BundleError(f"{MODEL_FILE}: expected any batch size, found the fixed size {batch}")
-    for name, expected in (
-        (out.keypoints_tensor, (K, 2)),
-        (out.scores_tensor, (K,)),
-        (out.heatmaps_tensor, (K, out.heatmap_height, out.heatmap_width)),
-    ):
-        if name not in outputs:
-            raise BundleError(f"{MODEL_FILE}: expected an output {name}, found {sorted(outputs)}")
-        _check_tensor(outputs[name], "float", expected)
-
-
-def _check_tensor(tensor: Any, dtype: str, sizes_per_crop: tuple[int, ...]) -> None:
-    found = tuple(tensor.shape)
-    # A name in place of a number is a size that the exporter could not work out: the forward pass will tell.
-    fits = len(found) == 1 + len(sizes_per_crop) and all(
-        not isinstance(size, int) or size == expected for size, expected in zip(found[1:], sizes_per_crop, strict=True)
-    )
-    if tensor.type != f"tensor({dtype})" or not fits:
-        raise BundleError(
-            f"{MODEL_FILE}: {tensor.name} should be {dtype} of shape (N, {', '.join(map(str, sizes_per_crop))}), "
-            f"found {tensor.type} of shape {found}"
-        )

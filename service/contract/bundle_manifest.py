@@ -5,13 +5,14 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from service.contract.crop_transform import REDUCTIONS, Box, CropTransform, ImageHW3, Reduction, Warp
-from service.contract.heatmap_decoding import HeatmapDecoding
-from service.contract.heatmap_encoding import HeatmapEncoding
-from service.contract.keypoint_codec import DEFAULT_BLUR_KERNEL, HeatmapAlignment, KeypointCodec
+from service.contract.crop_transform import Box, CropTransform, ImageHW3
+from service.contract.keypoint_codec import KeypointCodec
+from service.contract.manifest_record import ManifestRecord
+from service.contract.model_input import CropInput
+from service.contract.model_output import OUTPUT_KINDS, CodecOutput, CoordinateOutput, HeatmapOutput, ModelOutput
 
 MANIFEST_FILE = "manifest.json"
 MODEL_FILE = "model.onnx"
@@ -20,24 +21,11 @@ KeypointIndex = Annotated[int, Field(ge=0)]
 IndexPair = tuple[KeypointIndex, KeypointIndex]
 
 
-def _refuse_even(width: int) -> int:
-    if width % 2 == 0:
-        raise ValueError("expected an odd number of cells")
-    return width
-
-
-BlurKernel = Annotated[int, Field(gt=0), AfterValidator(_refuse_even)]
-
-
 class BundleError(Exception):
     """A bundle that cannot be used; the message names the file, what was expected and what was found."""
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Keypoints(_Record):
+class Keypoints(ManifestRecord):
     """The keypoints in the order of every answer; edges and pairs are indices into `names`."""
 
     names: tuple[str, ...] = Field(min_length=1)
@@ -61,48 +49,7 @@ class Keypoints(_Record):
         return self
 
 
-class CropInput(_Record):
-    """How a box becomes the graph's input: uint8 [N, height, width, 3] crops; normalisation is inside the graph."""
-
-    tensor: str = "crops"
-    width: int = Field(gt=0)
-    height: int = Field(gt=0)
-    dtype: Literal["uint8"] = "uint8"
-    layout: Literal["NHWC"] = "NHWC"
-    colour_order: Literal["rgb"] = "rgb"
-    padding: float = Field(
-        gt=0, description="a box, grown to the crop's aspect ratio, is grown by this factor; a whole picture is not"
-    )
-    warp: Warp = "half_pixel"
-    reduction: Reduction = Field(
-        default_factory=lambda values: REDUCTIONS[values.get("warp", "half_pixel")],
-        description="averages before it shrinks, or not; the default is that of the warp",
-    )
-    border: Literal["black"] = "black"
-
-    def transform(self, box: Box, padding: float) -> CropTransform:
-        """The crop of this size and warp around a box in image pixels."""
-        return CropTransform.around(box, self.width, self.height, padding, self.warp, reduction=self.reduction)
-
-
-class CodecOutput(_Record):
-    """The graph's outputs and how its heatmaps encode keypoints (decoded inside the graph)."""
-
-    keypoints_tensor: str = "keypoints"
-    scores_tensor: str = "scores"
-    heatmaps_tensor: str = "heatmaps"
-    heatmap_width: int = Field(gt=2)
-    heatmap_height: int = Field(gt=2)
-    stride: int = Field(gt=0)
-    alignment: HeatmapAlignment = "half_pixel"
-    encoding: HeatmapEncoding = "gaussian"
-    sigma: float = Field(gt=0)
-    decoding: HeatmapDecoding
-    blur_kernel: BlurKernel = DEFAULT_BLUR_KERNEL
-    score_rule: Literal["clipped_peak"] = "clipped_peak"
-
-
-class Licence(_Record):
+class Licence(ManifestRecord):
     """Under what terms the weights are offered; the text is the bundle's LICENSE."""
 
     name: str
@@ -110,7 +57,7 @@ class Licence(_Record):
     research_only: bool
 
 
-class Accuracy(_Record):
+class Accuracy(ManifestRecord):
     """One measured figure, with the convention it was measured in."""
 
     metric: str
@@ -121,7 +68,14 @@ class Accuracy(_Record):
     data: str
 
 
-class BundleManifest(_Record):
+_MEASURES = {
+    "decoded": "heatmaps times stride",
+    "heatmaps": "heatmaps times stride",
+    "simcc": "bins over split_ratio",
+}
+
+
+class BundleManifest(ManifestRecord):
     """`manifest.json` of a bundle folder."""
 
     format: Literal[1] = 1
@@ -131,36 +85,34 @@ class BundleManifest(_Record):
     intended_use: str = ""
     keypoints: Keypoints
     input: CropInput
-    output: CodecOutput
+    output: ModelOutput
     licence: Licence
     training: dict[str, Any] = Field(default_factory=dict, description="recipe and data; for people, not for code")
     accuracy: tuple[Accuracy, ...] = ()
     sha256: dict[str, str] = Field(description="file name in the bundle -> SHA-256 of its bytes, in hexadecimal")
 
     @model_validator(mode="after")
-    def _crop_and_heatmap_fit(self) -> Self:
-        crop, expected = (self.input.width, self.input.height), self.codec.crop_size
-        if crop != expected:
+    def _crop_and_output_fit(self) -> Self:
+        if isinstance(self.output, CoordinateOutput):
+            return self
+        width, height = self.output.crop_size
+        if width != self.input.width or height != self.input.height:
             raise ValueError(
-                f"output's heatmaps times stride are {expected[0]} x {expected[1]} pixels, "
-                f"expected the crop's {crop[0]} x {crop[1]}"
+                f"output's {_MEASURES[self.output.kind]} are {width:g} x {height:g} pixels, "
+                f"expected the crop's {self.input.width} x {self.input.height}"
             )
         return self
 
     @property
     def codec(self) -> KeypointCodec:
-        """The codec of this bundle's heatmaps."""
-        out = self.output
-        return KeypointCodec(
-            out.heatmap_width,
-            out.heatmap_height,
-            out.stride,
-            out.sigma,
-            out.decoding,
-            out.alignment,
-            out.encoding,
-            out.blur_kernel,
-        )
+        """The codec of this bundle's heatmaps.
+
+        Raises:
+            BundleError: it has none.
+        """
+        if not isinstance(self.output, CodecOutput | HeatmapOutput):
+            raise BundleError(f"{self.name}: expected an output kind with heatmaps, found {self.output.kind}")
+        return self.output.codec
 
     def crop_transform(self, box: Box) -> CropTransform:
         """The crop that this model expects for a box in image pixels."""
@@ -185,7 +137,7 @@ class BundleManifest(_Record):
         try:
             return cls.model_validate_json(text)
         except ValidationError as error:
-            raise BundleError(f"{path}: {describe_problems(error)}") from error
+            raise BundleError(f"{path}: {describe_problems(error, OUTPUT_KINDS)}") from error
 
     def verify(self, bundle: Path) -> None:
         """Compare every file that the manifest names with its SHA-256.

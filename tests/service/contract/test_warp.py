@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from service.contract.bundle_manifest import CropInput
 from service.contract.crop_transform import WARPS, Box, CropTransform, Warp
+from service.contract.model_input import CropInput
 
 Matrix = NDArray[np.float64]
 
