@@ -163,10 +163,10 @@ def flags_of_focalpoint() -> dict[str, set[str]]:
 def test_every_command_and_flag_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8").replace("\\\n", " ")
     flags = flags_of_focalpoint()
-    for name, rest in re.findall(r"focalpoint ([a-z]+)((?: [^`\n|&]*)?)[`\n|&]", text):
+    for name, rest in re.findall(r"focalpoint ([a-z-]+)((?: [^`\n|&]*)?)[`\n|&]", text):
         if name in flags:
             assert flags_in(rest) <= flags[name], f"{page.name}: focalpoint {name}{rest}"
-    for line in re.findall(r"^ *[.\w/-]*focalpoint ([a-z]+)", text, re.MULTILINE):
+    for line in re.findall(r"^ *[.\w/-]*focalpoint ([a-z-]+)", text, re.MULTILINE):
         assert line in flags, f"{page.name}: focalpoint {line}"
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"(?:^ *|`)make ([a-z]+)", text, re.MULTILINE):
@@ -185,12 +185,13 @@ def write() -> None:
     with running_server(load_model(BUNDLE, "cpu", intra_op_threads=1)) as server:
         answer, printed = run_curl(server.url), run_python(server.url)
     text = README.read_text(encoding="utf-8")
-    for language, content in {"json": _abridged(answer), "text": printed}.items():
+    for language, content in {"json": abridged(answer), "text": printed}.items():
         text = text.replace(f"```{language}\n{only(blocks(language))}```", f"```{language}\n{content}```")
     README.write_text(text, encoding="utf-8")
 
 
-def _abridged(answer: Any) -> str:
+def abridged(answer: Any) -> str:
+    """An answer as a page shows it: of its keypoints only the first."""
     (instance,) = answer["instances"]
     shown = [f"        {json.dumps(keypoint)},\n" for keypoint in instance["keypoints"][:SHOWN_KEYPOINTS]]
     return (
