@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from onnx import ModelProto
 from torch import nn
 
 from model_export.errors import TrainingInputError
@@ -80,11 +81,20 @@ def onnx_graph(decoded: DecodedNetwork, width: int, height: int) -> bytes:
             verbose=False,
         )
     assert program is not None
-    batch = program.model_proto.graph.input[0].type.tensor_type.shape.dim[0]
+    model = program.model_proto
+    _forget_origin(model)
+    batch = model.graph.input[0].type.tensor_type.shape.dim[0]
     if not batch.dim_param:
         raise ParityError(f"the exported graph's batch size is fixed at {batch.dim_value}, expected a symbolic one")
-    graph: bytes = program.model_proto.SerializeToString()
+    graph: bytes = model.SerializeToString()
     return graph
+
+
+def _forget_origin(model: ModelProto) -> None:
+    """Take out what the exporter notes of each node's origin: lines of source with the paths of this machine."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
+        del part.metadata_props[:]
 
 
 def check_parity(decoded: DecodedNetwork, onnx_file: Path, crops_NHW3: NDArray[np.uint8]) -> Parity:
