@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Collection
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -100,6 +101,11 @@ class CodecOutput(_Record):
     decoding: HeatmapDecoding
     blur_kernel: BlurKernel = DEFAULT_BLUR_KERNEL
     score_rule: Literal["clipped_peak"] = "clipped_peak"
+
+    @classmethod
+    def of(cls, codec: KeypointCodec) -> Self:
+        """What a manifest says of a codec."""
+        return cls(**asdict(codec))
 
 
 class Licence(_Record):

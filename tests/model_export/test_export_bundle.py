@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from model_export import export_bundle as export_module
+from model_export import bundle_writing
 from model_export.errors import RecipeError, RunError
 from model_export.export_bundle import export_bundle
 from model_export.export_network import DecodedNetwork, ParityError, check_parity, onnx_graph
@@ -133,7 +133,7 @@ def test_a_failed_export_leaves_the_old_bundle_and_no_trace(
     def refuse(*_: object) -> None:
         raise ParityError("they differ")
 
-    monkeypatch.setattr(export_module, "check_parity", refuse)
+    monkeypatch.setattr(bundle_writing, "check_parity", refuse)
     with pytest.raises(ParityError):
         export_bundle(finished_run, bundle, None)
     assert (bundle / "manifest.json").read_bytes() == before
