@@ -223,6 +223,6 @@ def test_a_file_that_is_not_hdf5_is_named(tmp_path: Path, data_format: str) -> N
 def test_a_recipe_that_names_other_bodyparts_than_the_file_is_refused_with_those_of_the_file(tmp_path: Path) -> None:
     annotations = fixtures.write_deeplabcut(tmp_path).annotations
     assert read_bodyparts(tmp_path / "labeled-data") == ("nose", "paw", "tail")
-    check_names(annotations, read_bodyparts(annotations), ("nose", "paw", "tail"))
+    check_names("deeplabcut", annotations, ("nose", "paw", "tail"))
     with pytest.raises(DataError, match=r'as in the file, \["nose", "paw", "tail"\], found \["paw", "nose", "tail"\]'):
-        check_names(annotations, read_bodyparts(annotations), ("paw", "nose", "tail"))
+        check_names("deeplabcut", annotations, ("paw", "nose", "tail"))
