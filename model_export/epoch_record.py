@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import torch
 
+from model_export.errors import RunError
 from model_export.training_step import StepRecord
 
 EpochRecord = dict[str, Any]
@@ -49,6 +50,18 @@ class EpochProgress:
         self.steps += 1
         self.moments = self.moments.to(moments.device) + moments
         self.learning_rate = learning_rate
+
+    def check(self, epoch: int) -> None:
+        """Refuse to go on with a network that has diverged.
+
+        Raises:
+            RunError: the loss of one of the epoch's steps was not finite.
+        """
+        if not bool(self.moments.isfinite().all()):
+            raise RunError(
+                f"epoch {epoch + 1}: the loss is not finite within {self.steps} steps; a lower "
+                f"optimisation.learning_rate or a gradient_clip may help"
+            )
 
     def state(self) -> dict[str, Any]:
         """For a checkpoint."""

@@ -1,5 +1,6 @@
 """Optimisers and learning rates that a recipe may choose."""
 
+import warnings
 from collections.abc import Callable, Iterable
 
 import torch
@@ -28,6 +29,13 @@ def build_schedule(optimiser: torch.optim.Optimizer, settings: Optimisation, ste
         )
     drops = [epoch * steps_per_epoch for epoch in schedule.drop_epochs]
     return MultiStepLR(optimiser, drops, schedule.drop_factor)
+
+
+def advance(schedule: LRScheduler) -> None:
+    """One step of the schedule; also where loss scaling left the very first step of the optimiser out."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Detected call of `lr_scheduler\.step\(\)` before", UserWarning)
+        schedule.step()
 
 
 def settling_rate(settings: Optimisation, epoch: int) -> float | None:

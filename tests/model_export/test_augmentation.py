@@ -5,7 +5,7 @@ import pytest
 
 from model_export.augmentation import change_pixels, random_crop_transform, swap_flip_pairs
 from model_export.augmentation_sections import RobustAugmentation
-from model_export.data.dataset import EpochOrder, TrainingCrops, ValidationCrops
+from model_export.data.dataset import TrainingCrops, ValidationCrops
 from model_export.data.keypoint_sample import KeypointSample
 from model_export.data.synthetic import draw_samples
 from model_export.recipe import Input
@@ -116,16 +116,6 @@ def test_pixels_change_only_when_asked_to() -> None:
         changed = change_pixels(crop, augmentation(**{kind: 1.0}), np.random.default_rng(1))
         assert changed.dtype == np.uint8
         assert not np.array_equal(changed, crop), kind
-
-
-def test_an_epoch_visits_every_sample_once_in_an_order_of_its_own() -> None:
-    order = EpochOrder(50, seed=1)
-    first = list(order)
-    order.epoch = 1
-    second = list(order)
-    assert sorted(index for _, index in first) == list(range(50))
-    assert {epoch for epoch, _ in second} == {1}
-    assert [index for _, index in first] != [index for _, index in second]
 
 
 def test_validation_crops_are_those_that_the_service_cuts() -> None:
