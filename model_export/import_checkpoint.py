@@ -12,7 +12,7 @@ from model_export.data.synthetic import draw_samples
 from model_export.errors import RecipeError
 from model_export.export_network import DecodedNetwork, Parity
 from model_export.golden_pictures import GoldenPicture, read_golden_list
-from model_export.import_settings import ImportSettings
+from model_export.import_settings import ImportSettings, describe_options
 from model_export.model_card import imported_origin
 from model_export.networks import build_network
 from model_export.networks.map_size import map_size
@@ -25,7 +25,6 @@ from service.contract.bundle_manifest import (
     CropInput,
     Keypoints,
     Licence,
-    describe_problems,
     file_sha256,
 )
 from service.contract.crop_transform import Box
@@ -110,7 +109,7 @@ def _manifest(checkpoint: Path, settings: ImportSettings, keypoints: Keypoints, 
             sha256={},
         )
     except ValidationError as error:
-        raise RecipeError(f"--{describe_problems(error)}") from error
+        raise RecipeError(describe_options(error)) from error
 
 
 def _crops(manifest: BundleManifest, pictures: tuple[GoldenPicture, ...]) -> NDArray[np.uint8]:

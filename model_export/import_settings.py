@@ -102,9 +102,13 @@ def parse_settings(values: Mapping[str, Any]) -> ImportSettings:
     try:
         return ImportSettings.model_validate({**given, "options": {**given.get("options", {}), **placement}})
     except ValidationError as error:
-        problems = [f"--{_flag(fault['loc'])}: {fault['msg']}, found {fault['input']!r}" for fault in error.errors()]
-        raise RecipeError("; ".join(problems)) from error
+        raise RecipeError(describe_options(error)) from error
 
 
-def _flag(place: tuple[int | str, ...]) -> str:
-    return str(place[0]).replace("_", "-")
+def describe_options(error: ValidationError) -> str:
+    """What is wrong with values of the command line, by the names of their options."""
+    return "; ".join(
+        f"--{str(fault['loc'][0]).replace('_', '-')}: {fault['msg'].removeprefix('Value error, ')}, "
+        f"found {fault['input']!r}"
+        for fault in error.errors()
+    )
