@@ -154,7 +154,8 @@ def flags_of_focalpoint() -> dict[str, set[str]]:
     """The flags of every command of the command line."""
     group = typer.main.get_group(build_command_line())
     return {
-        name: {flag for parameter in command.params for flag in parameter.opts} | {"--help"}
+        name: {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
+        | {"--help"}
         for name, command in group.commands.items()
     }
 
