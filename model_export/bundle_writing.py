@@ -11,19 +11,37 @@ from model_export.errors import RunError
 from model_export.export_network import DecodedNetwork, Parity, check_parity, onnx_graph
 from model_export.golden_pictures import GoldenPicture, write_golden_images
 from model_export.model_card import model_card
-from service.contract.bundle_manifest import MANIFEST_FILE, MODEL_FILE, Accuracy, BundleManifest, file_sha256
+from service.contract.bundle_manifest import (
+    MANIFEST_FILE,
+    MODEL_FILE,
+    Accuracy,
+    BundleError,
+    BundleManifest,
+    file_sha256,
+)
 
 Measure = Callable[[Path, BundleManifest], tuple[Accuracy, ...]]
 
 
 def check_replaceable(bundle: Path) -> None:
-    """Only a bundle or an empty folder is ever replaced.
+    """Only an empty folder, or a bundle and nothing beside it, is ever replaced.
 
     Raises:
         RunError: something else is there.
     """
-    if bundle.exists() and not (bundle / MANIFEST_FILE).is_file() and (bundle.is_file() or any(bundle.iterdir())):
-        raise RunError(f"{bundle} is there and is no bundle: it is not replaced, choose another --output")
+    if not bundle.exists() or (bundle.is_dir() and not any(bundle.iterdir())):
+        return
+    try:
+        manifest = BundleManifest.load(bundle)
+    except BundleError as error:
+        raise RunError(f"{bundle} is there and is no bundle: it is not replaced, choose another --output") from error
+    own = {MANIFEST_FILE, *manifest.sha256}
+    files = {path.relative_to(bundle).as_posix() for path in bundle.rglob("*") if not path.is_dir()}
+    if files - own:
+        raise RunError(
+            f"{bundle} holds {min(files - own)}, which is no part of the bundle there: it is not replaced, move that "
+            f"file or choose another --output"
+        )
 
 
 def write_bundle(

@@ -1,5 +1,6 @@
 """Export: the critic stays behind, onnxruntime agrees with torch, and nothing half-written is left."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -141,12 +142,28 @@ def test_a_failed_export_leaves_the_old_bundle_and_no_trace(
     assert not list(bundle.parent.glob(".bundle*"))
 
 
-def test_only_a_bundle_is_replaced(finished_run: RunFolder, tmp_path: Path) -> None:
-    (tmp_path / "letters").mkdir()
-    (tmp_path / "letters" / "dear.txt").write_text("keep me", encoding="utf-8")
-    with pytest.raises(RunError, match="letters is there and is no bundle: it is not replaced"):
-        export_bundle(finished_run, tmp_path / "letters", None)
-    assert (tmp_path / "letters" / "dear.txt").exists()
+def test_only_a_bundle_with_nothing_beside_it_is_replaced(
+    finished_run: RunFolder, bundle: Path, tmp_path: Path
+) -> None:
+    """A browser's extension has a manifest.json too, and a bundle folder may hold somebody's notes."""
+    letters, extension, noted = tmp_path / "letters", tmp_path / "extension", tmp_path / "noted"
+    for folder in (letters, extension):
+        folder.mkdir()
+        (folder / "dear.txt").write_text("keep me", encoding="utf-8")
+    (extension / "manifest.json").write_text('{"manifest_version": 3}', encoding="utf-8")
+    shutil.copytree(bundle, noted)
+    (noted / "golden" / "dear.txt").write_text("keep me", encoding="utf-8")
+    for folder, message in (
+        (letters, "letters is there and is no bundle: it is not replaced"),
+        (extension, "extension is there and is no bundle: it is not replaced"),
+        (noted, r"noted holds golden/dear\.txt, which is no part of the bundle there: it is not replaced"),
+    ):
+        with pytest.raises(RunError, match=message):
+            export_bundle(finished_run, folder, None)
+        assert next(folder.rglob("dear.txt")).read_text(encoding="utf-8") == "keep me"
+    (noted / "golden" / "dear.txt").unlink()
+    export_bundle(finished_run, noted, None)
+    BundleManifest.load(noted).verify(noted)
 
 
 @pytest.mark.parametrize(
