@@ -74,7 +74,7 @@ def test_joints_mat_alone_leaves_out_pictures_that_are_not_there(tmp_path: Path)
 
 def test_a_list_names_the_folders_of_300w(tmp_path: Path) -> None:
     samples = read("300w", fixtures.write_300w_list(tmp_path))
-    assert [Path(sample.image_id).name for sample in samples] == ["image_0.png", "image_2.png"]
+    assert [sample.image_id for sample in samples] == ["helen/image_0.png", "afw/image_2.png"]
 
 
 def test_wflw_subset_lists_without_boxes_are_read(tmp_path: Path) -> None:
