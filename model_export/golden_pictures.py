@@ -2,12 +2,14 @@
 
 import shutil
 import tomllib
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import cv2
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from model_export.data.keypoint_sample import ImageFile
 from model_export.data.synthetic import draw_samples
@@ -20,6 +22,14 @@ from service.contract.golden_images import GOLDEN_FOLDER, GoldenImage, save_gold
 _DRAWN_SEED = 7
 
 
+Sides = tuple[float, float, float, float]
+
+
+def _is_a_box(sides: Sides) -> Sides:
+    Box(*sides)
+    return sides
+
+
 class GoldenPicture(BaseModel):
     """A picture to become a golden image: where it is, its source and terms, box in image pixels."""
 
@@ -27,14 +37,15 @@ class GoldenPicture(BaseModel):
 
     path: Path
     source: str
-    box: tuple[float, float, float, float]
+    box: Annotated[Sides, AfterValidator(_is_a_box)]
 
 
 def read_golden_list(path: Path) -> tuple[GoldenPicture, ...]:
     """The `[[image]]` tables of a TOML file: `path` relative to it, `source`, `box`.
 
     Raises:
-        RecipeError: it cannot be read, an entry is not valid, or a picture is not there.
+        RecipeError: it cannot be read, an entry is not valid, a picture is not there, or two have the same file name,
+            under which both would be written into the bundle.
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8")).get("image", [])
@@ -49,6 +60,12 @@ def read_golden_list(path: Path) -> tuple[GoldenPicture, ...]:
     for picture in pictures:
         if not picture.path.is_file():
             raise RecipeError(f"golden list {path}: the picture {picture.path} is not there")
+    # Letters compared as file systems that know no capitals do.
+    for name, count in Counter(picture.path.name.lower() for picture in pictures).items():
+        if count > 1:
+            raise RecipeError(
+                f"golden list {path}: expected pictures with file names of their own, found {count} called {name}"
+            )
     return pictures
 
 

@@ -166,6 +166,9 @@ def test_only_a_bundle_with_nothing_beside_it_is_replaced(
     BundleManifest.load(noted).verify(noted)
 
 
+TWO_OF_A_NAME = ("p/face.png", "q/face.png")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -173,11 +176,19 @@ def test_only_a_bundle_with_nothing_beside_it_is_replaced(
         ("[[image]]\npath = 'a.png'\n", r"golden\.toml: .*source"),
         ("[[image]]\npath = 'a.png'\nsource = 'drawn'\nbox = [0, 0, 9, 9]\n", r"the picture .*a\.png"),
         ("nothing = 1\n", r"golden\.toml: expected at least one \[\[image\]\]"),
+        ("[[image]]\npath = 'a.png'\nsource = 'drawn'\nbox = [0, 0, 0, 9]\n", r"golden\.toml: box: .*above zero"),
+        (
+            "".join(f"[[image]]\npath = '{path}'\nsource = 'drawn'\nbox = [0, 0, 9, 9]\n" for path in TWO_OF_A_NAME),
+            r"golden\.toml: expected pictures with file names of their own, found 2 called face\.png",
+        ),
     ],
 )
 def test_a_golden_list_that_cannot_be_used_is_named(
     finished_run: RunFolder, tmp_path: Path, text: str | None, message: str
 ) -> None:
+    for name in TWO_OF_A_NAME:
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
     if text is not None:
         (tmp_path / "golden.toml").write_text(text, encoding="utf-8")
     with pytest.raises(RecipeError, match=message):
