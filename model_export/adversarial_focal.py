@@ -57,7 +57,12 @@ def label_points(target: Target) -> PointSet:
 
 
 def predicted_points(prediction: Prediction, target: Target, settings: AdversarialFocal) -> PointSet:
-    """The prediction as the critic sees it; `settings.place` and `settings.existence` say how it is read."""
+    """The prediction as the critic sees it; `settings.place` and `settings.existence` say how it is read.
+
+    The paper has no centroid for a map without a response above the threshold, since there the keypoint is missing.
+    Where it exists by its label, its place is then the map's peak: one fixed place would tell the critic of an empty
+    map, not of a shape.
+    """
     heatmaps = prediction.heatmaps_NKhw
     responds = heatmaps.amax(dim=(2, 3)) > settings.threshold
     if settings.place == "soft_argmax":
@@ -65,7 +70,8 @@ def predicted_points(prediction: Prediction, target: Target, settings: Adversari
     elif settings.place == "peak":
         points = refined_peak(heatmaps)
     else:
-        points = centre_of_mass(heatmaps * (heatmaps > settings.threshold))
+        centroids = centre_of_mass(heatmaps * (heatmaps > settings.threshold))
+        points = torch.where(responds.unsqueeze(-1), centroids, refined_peak(heatmaps))
     exists = target.visible_NK if settings.existence == "label" else responds
     return PointSet(points, exists)
 

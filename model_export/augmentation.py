@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from model_export.augmentation_sections import RobustAugmentation
 from model_export.recipe import Input
-from service.contract.crop_transform import Box, CropTransform, ImageHW3, box_around
+from service.contract.crop_transform import Box, CropTransform, ImageHW3
 
 
 def random_crop_transform(
@@ -20,24 +20,24 @@ def random_crop_transform(
 ) -> CropTransform:
     """A crop around a randomly moved, grown, turned and perhaps mirrored box.
 
-    Most crops are tight: the box grows by a factor drawn log-uniformly from `scale` and moves by up to `shift` of its
-    size. A share of `wide_share` are wide views such as a whole picture given without a box: the factor is drawn
-    log-uniformly between one and the one that shows the whole picture (at most `wide_scale`), and the object lies
-    anywhere in the view.
+    Most crops are tight: the box moves by up to `shift` of what a crop just around it shows, and grows by a factor
+    drawn log-uniformly from `scale`. A share of `wide_share` are wide views such as a whole picture given without a
+    box: the factor is drawn log-uniformly between one and the one that shows the whole picture (at most `wide_scale`),
+    and the object lies anywhere in the view. With nothing random it is the crop that validation and the service cut.
     """
-    side = max(box.width, box.height)
-    centre = np.array(box.centre)
+    # Width and height that a crop just around the box shows: the box grown to the crop's aspect ratio.
+    seen = np.array([size.width, size.height]) * max(box.width / size.width, box.height / size.height)
     if random.random() < augmentation.wide_share:
-        whole = max(image.shape[1], image.shape[0]) / side
+        whole = (np.array([image.shape[1], image.shape[0]]) / seen).max()
         factor = float(np.exp(random.uniform(0.0, np.log(np.clip(whole, 1.0, augmentation.wide_scale)) + 0.1)))
         reach = max(factor - 1.0, 0.1) / 2
     else:
         factor = float(np.exp(random.uniform(*np.log(augmentation.scale))))
         reach = augmentation.shift
-    centre = centre + random.uniform(-reach, reach, 2) * side
-    grown = side * factor
+    right, down = random.uniform(-reach, reach, 2) * seen
     return size.crop_transform(
-        box_around((float(centre[0]), float(centre[1])), grown, grown, size.warp),
+        Box(box.x + float(right), box.y + float(down), box.width, box.height),
+        growth=factor,
         rotation_degrees=float(random.uniform(-1, 1) * augmentation.rotation_degrees),
         mirrored=bool(random.random() < augmentation.flip_share),
     )

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from model_export.data.keypoint_names import check_names
 from model_export.data.readers import READERS, Reading, read_samples
 from model_export.data_check.flip_pairs import pairs_against_names, pairs_against_points
 from model_export.data_check.objects import (
@@ -102,11 +103,13 @@ def run_check(sources: list[Source], keypoints: Keypoints, json_file: Path | Non
         Whether there is no problem of severity error.
 
     Raises:
-        TrainingInputError: an annotation file cannot be read at all.
+        TrainingInputError: an annotation file cannot be read at all, or names other keypoints.
     """
     if json_file is not None and not json_file.parent.is_dir():
         raise DataError(f"--json: there is no folder {json_file.parent}")
     console = Console(highlight=False, markup=False, soft_wrap=True)
+    for source in sources:
+        check_names(source.data_format, source.annotations, keypoints.names)
     readings = [
         read_samples(s.data_format, s.annotations, s.images, len(keypoints.names), skip_bad=True) for s in sources
     ]

@@ -77,19 +77,52 @@ def export(
 ) -> None:
     """Export a finished run as a bundle, checked against torch and measured on the validation split."""
     with _errors_in_one_sentence():
+        from model_export.bundle_writing import describe_bundle
         from model_export.export_bundle import export_bundle
         from model_export.metrics.figures import value_text
         from model_export.run_folder import RunFolder
 
         manifest, parity = export_bundle(RunFolder(run), output, golden)
-        typer.echo(f"{output}: {manifest.name} {manifest.version}, sha256 {manifest.sha256['model.onnx'][:12]}")
-        typer.echo(
-            f"onnxruntime and torch differ by {parity.heatmaps:.1e} in heatmaps, {parity.points_in_crop:.1e} px in "
-            f"points ({parity.tie_share:.1%} ties left out)"
-        )
+        typer.echo(describe_bundle(output, manifest, parity))
         for figure in manifest.accuracy:
             value = value_text(figure.value, figure.unit)
             typer.echo(f"{figure.metric} {value}, {figure.convention}, {figure.box_protocol}, {figure.data}")
+
+
+def import_checkpoint(
+    checkpoint: Annotated[Path, typer.Argument(help="file that torch saved")],
+    output: Annotated[Path, typer.Option(help="bundle folder to write or replace")],
+    network: Annotated[str | None, typer.Option(help="which network it fills, as network.name of a recipe")] = None,
+    size: Annotated[str | None, typer.Option("--input", help="HEIGHTxWIDTH of its crops in pixels")] = None,
+    channel_order: Annotated[str | None, typer.Option(help="rgb or bgr, as it was trained")] = None,
+    stride_placement: Annotated[str | None, typer.Option(help="pytorch or caffe; residual networks only")] = None,
+    option: Annotated[list[str] | None, typer.Option(help="KEY=VALUE, another size of the network; repeat")] = None,
+    codec: Annotated[str | None, typer.Option(help="classical, dark or udp; docs/geometry.md")] = None,
+    sigma: Annotated[float | None, typer.Option(help="of its heatmaps, in cells")] = None,
+    blur_kernel: Annotated[int | None, typer.Option(help="of DARK, in cells; codec dark and udp only")] = None,
+    padding: Annotated[float, typer.Option(help="factor by which boxes are grown")] = 1.25,
+    skeleton: Annotated[str | None, typer.Option(help="shipped skeleton such as coco17, or a TOML file")] = None,
+    name: Annotated[str | None, typer.Option(help="of the bundle")] = None,
+    version: Annotated[str, typer.Option(help="of the bundle")] = "1.0.0",
+    licence: Annotated[str | None, typer.Option(help="of the weights, an SPDX identifier")] = None,
+    licence_file: Annotated[Path | None, typer.Option(help="the licence's text")] = None,
+    research_only: Annotated[bool | None, typer.Option("--research-only/--any-use", help="what it allows")] = None,
+    source: Annotated[str | None, typer.Option(help="where the weights come from, what they were trained on")] = None,
+    golden: Annotated[Path | None, typer.Option(help="TOML list of golden pictures; default: one drawn face")] = None,
+) -> None:
+    """Make a bundle of a published checkpoint; what the file cannot tell must be said."""
+    given = dict(locals())
+    with _errors_in_one_sentence():
+        from model_export.bundle_writing import describe_bundle
+        from model_export.command_values import parse_options, parse_size
+        from model_export.import_checkpoint import import_checkpoint as write
+        from model_export.import_settings import parse_settings
+
+        said = {key: given[key] for key in given.keys() - {"checkpoint", "output", "size", "option", "golden"}}
+        said |= {"input": None if size is None else parse_size(size), "options": parse_options(option or [])}
+        manifest, parity = write(checkpoint, output, parse_settings(said), golden)
+        typer.echo(describe_bundle(output, manifest, parity))
+        typer.echo("the accuracy of these weights in this bundle was not measured")
 
 
 def describe(

@@ -35,7 +35,7 @@ def draw_curves(run: RunFolder) -> None:
     score.set(title="difficulty, mean ± spread", ylim=(0, 1.02), xlabel="epoch")
     correlation.plot(epochs, [record["difficulty_loss_correlation"] for record in records])
     correlation.axhline(0, color="grey", linewidth=0.5)
-    correlation.set(title="correlation of difficulty with base loss", ylim=(-1, 1), xlabel="epoch")
+    correlation.set(title="correlation of difficulty with base loss, within batches", ylim=(-1, 1), xlabel="epoch")
 
     partial = run.path / f"{CURVES_FILE}.partial"
     figure.savefig(partial, format="png", dpi=110)

@@ -10,7 +10,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import nn
 
-from model_export.errors import RecipeError
+from model_export.errors import RecipeError, RunError
 from model_export.optimisation import Precision
 
 # The others wait while the first process reads the data and validates. One that dies is noticed by torchrun at once.
@@ -37,6 +37,16 @@ def check_precision(precision: Precision) -> None:
     """
     if precision == "16-mixed" and not torch.cuda.is_available():
         raise RecipeError("optimisation.precision is 16-mixed, which needs a GPU: take bf16-mixed or 32-true here")
+
+
+def check_devices(devices: int) -> None:
+    """Refuse more processes than there are GPUs; a machine without any takes as many as are asked for.
+
+    Raises:
+        RunError: saying how many there are.
+    """
+    if torch.cuda.is_available() and devices > torch.cuda.device_count():
+        raise RunError(f"--devices {devices}: this machine has {torch.cuda.device_count()} GPUs")
 
 
 def mean_over_devices(fabric: Fabric, value: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from onnx import ModelProto
 from torch import nn
 
 from model_export.errors import TrainingInputError
@@ -32,7 +33,7 @@ class Parity(NamedTuple):
     """How far onnxruntime lies from torch.
 
     Attributes:
-        heatmaps: largest difference of a heatmap cell.
+        heatmaps: largest difference of a heatmap cell; of maps whose largest response is above one, a share of it.
         points_in_crop: largest distance of a keypoint that is no tie, in crop pixels.
         tie_share: share of keypoints left out of `points_in_crop` because rounding alone decides their place.
     """
@@ -80,11 +81,20 @@ def onnx_graph(decoded: DecodedNetwork, width: int, height: int) -> bytes:
             verbose=False,
         )
     assert program is not None
-    batch = program.model_proto.graph.input[0].type.tensor_type.shape.dim[0]
+    model = program.model_proto
+    _forget_origin(model)
+    batch = model.graph.input[0].type.tensor_type.shape.dim[0]
     if not batch.dim_param:
         raise ParityError(f"the exported graph's batch size is fixed at {batch.dim_value}, expected a symbolic one")
-    graph: bytes = program.model_proto.SerializeToString()
+    graph: bytes = model.SerializeToString()
     return graph
+
+
+def _forget_origin(model: ModelProto) -> None:
+    """Take out what the exporter notes of each node's origin: lines of source with the paths of this machine."""
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.value_info, *graph.input, *graph.output):
+        del part.metadata_props[:]
 
 
 def check_parity(decoded: DecodedNetwork, onnx_file: Path, crops_NHW3: NDArray[np.uint8]) -> Parity:
@@ -96,11 +106,12 @@ def check_parity(decoded: DecodedNetwork, onnx_file: Path, crops_NHW3: NDArray[n
     session = OnnxNetwork(onnx_file)
     with torch.inference_mode():
         points, _, heatmaps = (output.numpy() for output in decoded.eval()(torch.from_numpy(crops_NHW3)))
-    tied = _is_tie(heatmaps, decoded.codec)
+    largest = max(1.0, float(np.abs(heatmaps).max()))
+    tied = _is_tie(heatmaps / np.float32(largest), decoded.codec)
     single = [session.run(crops_NHW3[i : i + 1]) for i in range(len(crops_NHW3))]
     worst_heatmap = worst_point = 0.0
     for found in (session.run(crops_NHW3), tuple(np.concatenate(parts) for parts in zip(*single, strict=True))):
-        worst_heatmap = max(worst_heatmap, float(np.abs(found[2] - heatmaps).max()))
+        worst_heatmap = max(worst_heatmap, float(np.abs(found[2] - heatmaps).max()) / largest)
         worst_point = max(worst_point, float(np.linalg.norm(found[0] - points, axis=-1)[~tied].max(initial=0.0)))
     parity = Parity(worst_heatmap, worst_point, float(tied.mean()))
     if not (parity.heatmaps <= HEATMAP_TOLERANCE and parity.points_in_crop <= POINT_TOLERANCE_IN_CROP):

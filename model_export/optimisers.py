@@ -1,5 +1,7 @@
 """Optimisers and learning rates that a recipe may choose."""
 
+import math
+import warnings
 from collections.abc import Callable, Iterable
 
 import torch
@@ -20,14 +22,32 @@ def build_schedule(optimiser: torch.optim.Optimizer, settings: Optimisation, ste
     """The learning rate of each step; step it after each step of the optimiser, but not while settling."""
     schedule = settings.schedule
     if isinstance(schedule, OneCycle):
-        return OneCycleLR(
-            optimiser,
-            settings.learning_rate,
-            total_steps=settings.mirrored_epochs * steps_per_epoch,
-            pct_start=schedule.warm_up_share,
-        )
+        steps = settings.mirrored_epochs * steps_per_epoch
+        share = _warm_up_share(schedule.warm_up_share, steps)
+        return OneCycleLR(optimiser, settings.learning_rate, total_steps=steps, pct_start=share)
     drops = [epoch * steps_per_epoch for epoch in schedule.drop_epochs]
     return MultiStepLR(optimiser, drops, schedule.drop_factor)
+
+
+def _warm_up_share(share: float, steps: int) -> float:
+    """The share, moved by a millionth of a step where one of the two phases would have no length.
+
+    OneCycleLR divides by their lengths, share * steps - 1 and steps * (1 - share): a tenth of ten steps, or a warm-up
+    that is all, would be a division by zero.
+    """
+    rising = share * steps
+    if math.isclose(rising, steps):
+        rising -= 1e-6
+    elif math.isclose(rising, 1.0):
+        rising += 1e-6
+    return rising / steps
+
+
+def advance(schedule: LRScheduler) -> None:
+    """One step of the schedule; also where loss scaling left the very first step of the optimiser out."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Detected call of `lr_scheduler\.step\(\)` before", UserWarning)
+        schedule.step()
 
 
 def settling_rate(settings: Optimisation, epoch: int) -> float | None:

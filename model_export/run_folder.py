@@ -57,7 +57,7 @@ class RunFolder:
         """
         self.check_unused()
         self.path.mkdir(parents=True, exist_ok=True)
-        self._write(VERSIONS_FILE, json.dumps({**_versions(), "devices": devices}, indent=2) + "\n")
+        self._write(VERSIONS_FILE, json.dumps({**installed_versions(), "devices": devices}, indent=2) + "\n")
         self._write(RECIPE_FILE, tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)))
 
     def resume(self, recipe: Recipe) -> None:
@@ -139,7 +139,8 @@ class RunFolder:
         partial.replace(self.path / name)
 
 
-def _versions() -> dict[str, str]:
+def installed_versions() -> dict[str, str]:
+    """What a run or a bundle was made with: Python, machine, commit and packages."""
     found = {package: version(package) for package in _RECORDED_PACKAGES}
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent

@@ -1,5 +1,7 @@
 """`focalpoint train`: wires recipe, data, run folder and training, and shows progress."""
 
+import math
+import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -13,7 +15,7 @@ from model_export.base_losses import weighted_sum
 from model_export.curves import draw_curves
 from model_export.data.epoch_batches import check_shares
 from model_export.data.splits import training_samples, validation_samples
-from model_export.devices import build_fabric, check_precision
+from model_export.devices import build_fabric, check_devices, check_precision
 from model_export.epoch_record import EpochRecord
 from model_export.errors import RecipeError, TrainingInputError
 from model_export.networks.map_size import map_size
@@ -27,6 +29,7 @@ from model_export.trainer import build_recipe_network
 from model_export.training_run import train
 
 T = TypeVar("T")
+_SECONDS_BETWEEN_CURVES = 10.0
 
 
 def choose_recipe(
@@ -35,7 +38,7 @@ def choose_recipe(
     """The recipe of a file with what the command line changes, checked as far as that goes without data.
 
     Raises:
-        RecipeError: it is not a recipe, or so many devices cannot share its batch.
+        RecipeError, RunError: it is not a recipe, so many devices cannot share its batch, or are not there.
     """
     changes = [*settings]
     if no_afl:
@@ -45,6 +48,7 @@ def choose_recipe(
     recipe = load_recipe(recipe_path, changes)
     check_maps(recipe)
     weighted_sum(recipe.base_losses)
+    check_devices(devices)
     check_precision(recipe.optimisation.precision)
     check_shares(recipe.optimisation.batch_size, devices, recipe.optimisation.accumulation)
     return recipe
@@ -110,10 +114,16 @@ def run_training(recipe: Recipe, run: RunFolder, *, resume: bool, checkpoint_sec
         training_progress(console, recipe.optimisation.epochs) as progress,
         tensorboard_writer(run) if fabric.is_global_zero else nullcontext() as tensorboard,
     ):
+        curves_drawn = -math.inf
 
         def epoch_done(record: EpochRecord) -> None:
+            nonlocal curves_drawn
             progress.epoch_done(record)
-            draw_curves(run)
+            # Drawing takes a quarter of a second, which is much beside an epoch of one second.
+            last = record["epoch"] + 1 == recipe.optimisation.epochs
+            if last or time.monotonic() - curves_drawn > _SECONDS_BETWEEN_CURVES:
+                draw_curves(run)
+                curves_drawn = time.monotonic()
             assert tensorboard is not None
             tensorboard.add(record)
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+import cv2
 import torch
 from lightning_fabric import Fabric
 from torch import nn
@@ -25,7 +26,7 @@ from model_export.epoch_record import EpochProgress, EpochRecord, step_moments
 from model_export.heatmap_decoding import to_heatmap
 from model_export.image_normalisation import normalise
 from model_export.networks import build_network
-from model_export.optimisers import build_optimiser, build_schedule, settling_rate
+from model_export.optimisers import advance, build_optimiser, build_schedule, settling_rate
 from model_export.recipe import Recipe
 from model_export.synchronised_batch_norm import synchronise_batch_norm
 from model_export.training_step import BatchPart, TrainingStep
@@ -107,6 +108,9 @@ class Trainer:
 
     def _loader(self, crops: Dataset[CropSample], **batches: Any) -> DataLoader[CropSample]:
         workers = self.recipe.optimisation.loader_workers
+        if workers:
+            # OpenCV would start a thread for each core in each worker; and one forked while its threads run may hang.
+            cv2.setNumThreads(0)
         return DataLoader(
             crops,
             num_workers=workers,
@@ -120,6 +124,9 @@ class Trainer:
 
         Args:
             step_done: called after each step with the epoch, its steps so far and all of them; may take the `state`.
+
+        Raises:
+            RunError: the loss is no longer finite.
         """
         settings, steps = self.recipe.optimisation, self.batches.steps_per_epoch
         self.batches.epoch, self.batches.first_step = self.epoch, self.progress.steps
@@ -134,12 +141,13 @@ class Trainer:
             moments = self.train_batch(parts)
             progress.add(moments, self.optimiser.param_groups[0]["lr"])
             if constant_rate is None:
-                self.schedule.step()
+                advance(self.schedule)
             now = time.perf_counter()
             progress.seconds += now - started
             progress.waiting_seconds += waited
             started = now
             step_done(self.epoch, progress.steps, steps)
+        progress.check(self.epoch)
         record: EpochRecord = {"epoch": self.epoch, **progress.record()}
         self.epoch, self.progress = self.epoch + 1, EpochProgress()
         if self.epoch % settings.validate_every == 0 or self.epoch == settings.epochs:

@@ -35,6 +35,9 @@ def train(
             When it is written changes nothing about the weights.
         step_done: called after each step with the epoch, its steps so far and all of them.
         epoch_done: called with the record of each epoch.
+
+    Raises:
+        RunError: the checkpoint to resume from cannot be read, or the loss is no longer finite.
     """
     trainer = Trainer(fabric, recipe, training, validation, initial_weights)
     if resume:
@@ -44,6 +47,7 @@ def train(
     def checkpoint_when_due(epoch: int, done: int, total: int) -> None:
         nonlocal written
         if fabric.is_global_zero and time.monotonic() - written >= checkpoint_seconds:
+            trainer.progress.check(epoch)  # nobody resumes from weights that are no numbers
             run.save_checkpoint(trainer.state())
             written = time.monotonic()
         step_done(epoch, done, total)

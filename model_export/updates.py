@@ -31,7 +31,11 @@ class NetworkUpdate:
         """One step with the gradients so far times a scalar; then forget them."""
         _scale_gradients(self.network, gradient_scale)
         if self.gradient_clip:
-            self.fabric.clip_gradients(self.network, self.optimiser, max_norm=self.gradient_clip)
+            # Not finite is no fault with loss scaling, which leaves that step out; without it, the loss is not finite
+            # from then on, which `EpochProgress.check` finds.
+            self.fabric.clip_gradients(
+                self.network, self.optimiser, max_norm=self.gradient_clip, error_if_nonfinite=False
+            )
         self.optimiser.step()
         self.optimiser.zero_grad()
 

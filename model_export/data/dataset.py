@@ -1,12 +1,12 @@
 """Samples to crops: the torch data sets for training and validation, and the order of an epoch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TypedDict
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from model_export.augmentation import change_pixels, random_crop_transform, swap_flip_pairs
 from model_export.augmentation_sections import Augmentation
@@ -105,17 +105,3 @@ def _crop_sample(crop: ImageHW3, points: NDArray[np.float64], visible: NDArray[n
         visible=torch.from_numpy(visible.copy()),
         index=torch.tensor(index),
     )
-
-
-class EpochOrder(Sampler[EpochAndIndex]):
-    """A new order of the whole set for every epoch, drawn from seed and epoch alone; set `epoch` first."""
-
-    def __init__(self, count: int, seed: int):
-        self.count, self.seed, self.epoch = count, seed, 0
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __iter__(self) -> Iterator[EpochAndIndex]:
-        order = np.random.default_rng((self.seed, self.epoch)).permutation(self.count)
-        return iter([(self.epoch, int(index)) for index in order])

@@ -14,14 +14,19 @@ from model_export.errors import DataError
 NAMES_IN_FILE: Mapping[str, Callable[[Path], tuple[str, ...]]] = {"deeplabcut": read_bodyparts}
 
 
-def check_names(path: Path, in_file: Sequence[str], in_recipe: Sequence[str]) -> None:
-    """Refuse a recipe that names other keypoints than the file, or in another order.
+def check_names(data_format: str, annotations: Path, names: Sequence[str]) -> None:
+    """Refuse names of a recipe that are others than those of the file, or in another order.
+
+    Files of other formats than those of NAMES_IN_FILE name nothing and pass.
 
     Raises:
-        DataError: with the file's names as they are to stand in the recipe.
+        DataError: with the file's names as they are to stand in the recipe; or the file cannot be read.
     """
-    if tuple(in_file) != tuple(in_recipe):
+    if data_format not in NAMES_IN_FILE:
+        return
+    in_file = NAMES_IN_FILE[data_format](annotations)
+    if in_file != tuple(names):
         raise DataError(
-            f"annotation file {path}: expected keypoints.names as in the file, {json.dumps(list(in_file))}, "
-            f"found {json.dumps(list(in_recipe))}"
+            f"annotation file {annotations}: expected keypoints.names as in the file, {json.dumps(in_file)}, "
+            f"found {json.dumps(list(names))}"
         )

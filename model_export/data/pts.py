@@ -78,7 +78,11 @@ def _parse_file(base: Path, images: Path, keypoint_count: int, path: Path) -> Ke
     points = np.array([parse_numbers(row, where) for row in rows]) - _FIRST_PIXEL
     picture = _picture_of(path, base, images)
     return KeypointSample(
-        ImageFile(picture), points, np.ones(keypoint_count, dtype=bool), str(path), image_id=str(picture)
+        ImageFile(picture),
+        points,
+        np.ones(keypoint_count, dtype=bool),
+        str(path),
+        image_id=picture.relative_to(images).as_posix(),
     )
 
 

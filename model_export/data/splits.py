@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from model_export.data.checked_reading import read_checked
 from model_export.data.content_split import split_by_content
-from model_export.data.keypoint_names import NAMES_IN_FILE, check_names
+from model_export.data.keypoint_names import check_names
 from model_export.data.keypoint_sample import KeypointSample
 from model_export.data.synthetic import KEYPOINT_NAMES, draw_samples
 from model_export.errors import RecipeError
@@ -54,8 +54,7 @@ def _read_validation(data: AnnotatedData, names: Sequence[str]) -> list[Keypoint
 
 def _read(data: AnnotatedData, annotations: str, images: str | None, names: Sequence[str]) -> list[KeypointSample]:
     path = data.folder() / annotations
-    if data.format in NAMES_IN_FILE:
-        check_names(path, NAMES_IN_FILE[data.format](path), names)
+    check_names(data.format, path, names)
     reading = read_checked(
         data.format, path, data.images_folder(annotations, images), len(names), skip_bad=data.skip_bad
     )

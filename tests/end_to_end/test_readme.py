@@ -154,7 +154,8 @@ def flags_of_focalpoint() -> dict[str, set[str]]:
     """The flags of every command of the command line."""
     group = typer.main.get_group(build_command_line())
     return {
-        name: {flag for parameter in command.params for flag in parameter.opts} | {"--help"}
+        name: {flag for parameter in command.params for flag in (*parameter.opts, *parameter.secondary_opts)}
+        | {"--help"}
         for name, command in group.commands.items()
     }
 
@@ -185,12 +186,13 @@ def write() -> None:
     with running_server(load_model(BUNDLE, "cpu", intra_op_threads=1)) as server:
         answer, printed = run_curl(server.url), run_python(server.url)
     text = README.read_text(encoding="utf-8")
-    for language, content in {"json": _abridged(answer), "text": printed}.items():
+    for language, content in {"json": abridged(answer), "text": printed}.items():
         text = text.replace(f"```{language}\n{only(blocks(language))}```", f"```{language}\n{content}```")
     README.write_text(text, encoding="utf-8")
 
 
-def _abridged(answer: Any) -> str:
+def abridged(answer: Any) -> str:
+    """An answer as a page shows it: of its keypoints only the first."""
     (instance,) = answer["instances"]
     shown = [f"        {json.dumps(keypoint)},\n" for keypoint in instance["keypoints"][:SHOWN_KEYPOINTS]]
     return (

@@ -175,3 +175,11 @@ def test_a_place_is_read_as_the_recipe_says(place: str, expected_x: float) -> No
     heatmaps, target = _prediction_and_target()
     found = predicted_points(read_maps(heatmaps, CODEC), target, settings(place=place))
     assert np.allclose(found.points_NK2[0, 0], [expected_x, 10.0], atol=1e-4)
+
+
+def test_a_map_with_no_response_above_the_threshold_has_its_place_at_its_peak() -> None:
+    """Not in the middle of the map, where every empty map would lie."""
+    heatmaps, target = _prediction_and_target()
+    found = predicted_points(read_maps(heatmaps, CODEC), target, settings(place="thresholded_centroid"))
+    assert found.exists_NK[0, 1]
+    assert np.allclose(found.points_NK2[0, 1], [5.0, 5.0], atol=1e-4)

@@ -5,11 +5,11 @@ import pytest
 
 from model_export.augmentation import change_pixels, random_crop_transform, swap_flip_pairs
 from model_export.augmentation_sections import RobustAugmentation
-from model_export.data.dataset import EpochOrder, TrainingCrops, ValidationCrops
+from model_export.data.dataset import TrainingCrops, ValidationCrops
 from model_export.data.keypoint_sample import KeypointSample
 from model_export.data.synthetic import draw_samples
 from model_export.recipe import Input
-from service.contract.crop_transform import Box
+from service.contract.crop_transform import Box, Warp
 from service.contract.keypoint_codec import KeypointCodec
 
 SIZE = Input(width=64, height=64, padding=1.25, warp="half_pixel")
@@ -109,6 +109,27 @@ def test_wide_views_reach_from_the_object_to_the_whole_picture() -> None:
     assert max(shown) == pytest.approx(4.0 * np.exp(0.1), abs=0.2)
 
 
+@pytest.mark.parametrize("warp", ["half_pixel", "top_down", "udp"])
+@pytest.mark.parametrize(("width", "height"), [(64, 64), (48, 64), (96, 64)])
+@pytest.mark.parametrize("box", [Box(20, 10, 50, 100), Box(20, 10, 100, 50)])
+def test_with_nothing_random_training_sees_what_validation_sees(warp: Warp, width: int, height: int, box: Box) -> None:
+    size = Input(width=width, height=height, padding=1.25, warp=warp)
+    still = augmentation(scale=(1.0, 1.0), shift=0.0, rotation_degrees=0.0, flip_share=0.0, wide_share=0.0)
+    found = random_crop_transform(np.zeros((150, 150, 3), np.uint8), box, size, still, np.random.default_rng(0))
+    assert np.allclose(found.matrix, size.crop_transform(box).matrix, atol=1e-12)
+
+
+def test_wide_views_of_an_upright_crop_show_the_whole_picture_at_most() -> None:
+    """A box of 50 x 100 fills a crop of 3 : 4 from 75 x 100; 400 pixels of width are 400 / 75 of that."""
+    image, box = np.zeros((400, 400, 3), np.uint8), Box(150, 150, 50, 100)
+    size = Input(width=48, height=64, padding=1.25, warp="half_pixel")
+    random = np.random.default_rng(0)
+    settings = augmentation(wide_share=1.0, wide_scale=9.0)
+    shown = [64 / 1.25 / random_crop_transform(image, box, size, settings, random).scale / 100 for _ in range(300)]
+    assert min(shown) == pytest.approx(1.0, abs=0.05)
+    assert max(shown) == pytest.approx(400 / 75 * np.exp(0.1), abs=0.3)
+
+
 def test_pixels_change_only_when_asked_to() -> None:
     crop = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     assert np.array_equal(change_pixels(crop, augmentation(), np.random.default_rng(1)), crop)
@@ -116,16 +137,6 @@ def test_pixels_change_only_when_asked_to() -> None:
         changed = change_pixels(crop, augmentation(**{kind: 1.0}), np.random.default_rng(1))
         assert changed.dtype == np.uint8
         assert not np.array_equal(changed, crop), kind
-
-
-def test_an_epoch_visits_every_sample_once_in_an_order_of_its_own() -> None:
-    order = EpochOrder(50, seed=1)
-    first = list(order)
-    order.epoch = 1
-    second = list(order)
-    assert sorted(index for _, index in first) == list(range(50))
-    assert {epoch for epoch, _ in second} == {1}
-    assert [index for _, index in first] != [index for _, index in second]
 
 
 def test_validation_crops_are_those_that_the_service_cuts() -> None:

@@ -1,5 +1,6 @@
 """Export: the critic stays behind, onnxruntime agrees with torch, and nothing half-written is left."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from model_export import export_bundle as export_module
+from model_export import bundle_writing
 from model_export.errors import RecipeError, RunError
 from model_export.export_bundle import export_bundle
 from model_export.export_network import DecodedNetwork, ParityError, check_parity, onnx_graph
@@ -133,7 +134,7 @@ def test_a_failed_export_leaves_the_old_bundle_and_no_trace(
     def refuse(*_: object) -> None:
         raise ParityError("they differ")
 
-    monkeypatch.setattr(export_module, "check_parity", refuse)
+    monkeypatch.setattr(bundle_writing, "check_parity", refuse)
     with pytest.raises(ParityError):
         export_bundle(finished_run, bundle, None)
     assert (bundle / "manifest.json").read_bytes() == before
@@ -141,12 +142,31 @@ def test_a_failed_export_leaves_the_old_bundle_and_no_trace(
     assert not list(bundle.parent.glob(".bundle*"))
 
 
-def test_only_a_bundle_is_replaced(finished_run: RunFolder, tmp_path: Path) -> None:
-    (tmp_path / "letters").mkdir()
-    (tmp_path / "letters" / "dear.txt").write_text("keep me", encoding="utf-8")
-    with pytest.raises(RunError, match="letters is there and is no bundle: it is not replaced"):
-        export_bundle(finished_run, tmp_path / "letters", None)
-    assert (tmp_path / "letters" / "dear.txt").exists()
+def test_only_a_bundle_with_nothing_beside_it_is_replaced(
+    finished_run: RunFolder, bundle: Path, tmp_path: Path
+) -> None:
+    """A browser's extension has a manifest.json too, and a bundle folder may hold somebody's notes."""
+    letters, extension, noted = tmp_path / "letters", tmp_path / "extension", tmp_path / "noted"
+    for folder in (letters, extension):
+        folder.mkdir()
+        (folder / "dear.txt").write_text("keep me", encoding="utf-8")
+    (extension / "manifest.json").write_text('{"manifest_version": 3}', encoding="utf-8")
+    shutil.copytree(bundle, noted)
+    (noted / "golden" / "dear.txt").write_text("keep me", encoding="utf-8")
+    for folder, message in (
+        (letters, "letters is there and is no bundle: it is not replaced"),
+        (extension, "extension is there and is no bundle: it is not replaced"),
+        (noted, r"noted holds golden/dear\.txt, which is no part of the bundle there: it is not replaced"),
+    ):
+        with pytest.raises(RunError, match=message):
+            export_bundle(finished_run, folder, None)
+        assert next(folder.rglob("dear.txt")).read_text(encoding="utf-8") == "keep me"
+    (noted / "golden" / "dear.txt").unlink()
+    export_bundle(finished_run, noted, None)
+    BundleManifest.load(noted).verify(noted)
+
+
+TWO_OF_A_NAME = ("p/face.png", "q/face.png")
 
 
 @pytest.mark.parametrize(
@@ -156,11 +176,19 @@ def test_only_a_bundle_is_replaced(finished_run: RunFolder, tmp_path: Path) -> N
         ("[[image]]\npath = 'a.png'\n", r"golden\.toml: .*source"),
         ("[[image]]\npath = 'a.png'\nsource = 'drawn'\nbox = [0, 0, 9, 9]\n", r"the picture .*a\.png"),
         ("nothing = 1\n", r"golden\.toml: expected at least one \[\[image\]\]"),
+        ("[[image]]\npath = 'a.png'\nsource = 'drawn'\nbox = [0, 0, 0, 9]\n", r"golden\.toml: box: .*above zero"),
+        (
+            "".join(f"[[image]]\npath = '{path}'\nsource = 'drawn'\nbox = [0, 0, 9, 9]\n" for path in TWO_OF_A_NAME),
+            r"golden\.toml: expected pictures with file names of their own, found 2 called face\.png",
+        ),
     ],
 )
 def test_a_golden_list_that_cannot_be_used_is_named(
     finished_run: RunFolder, tmp_path: Path, text: str | None, message: str
 ) -> None:
+    for name in TWO_OF_A_NAME:
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).touch()
     if text is not None:
         (tmp_path / "golden.toml").write_text(text, encoding="utf-8")
     with pytest.raises(RecipeError, match=message):

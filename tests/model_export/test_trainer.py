@@ -104,3 +104,13 @@ def test_a_network_that_is_not_there_or_takes_other_sizes_is_named(tmp_path: Pat
     ):
         with pytest.raises(RecipeError, match=message):
             run_recipe(small_recipe(network=network), tmp_path / str(message))
+
+
+@pytest.mark.parametrize("clip", [0.0, 5.0])
+def test_a_diverged_run_ends_and_says_so(tmp_path: Path, clip: float) -> None:
+    """The rate of the second epoch is beyond all measure; so are the weights after its first step."""
+    schedule = {"name": "one_cycle", "warm_up_share": 0.1, "settling_epochs": 1, "settling_learning_rate": 1e30}
+    recipe = small_recipe(optimisation={"schedule": schedule, "gradient_clip": clip})
+    with pytest.raises(RunError, match=r"epoch 2: the loss is not finite within 2 steps; a lower .*learning_rate"):
+        run_recipe(recipe, tmp_path / "run", checkpoint_seconds=0)
+    assert [record["epoch"] for record in RunFolder(tmp_path / "run").read_metrics()] == [0]

@@ -31,6 +31,15 @@ def test_the_union_of_the_shares_is_the_batch_of_a_single_device(devices: int, p
     assert len({index for step in whole for index in step}) == 24
 
 
+def test_every_epoch_visits_all_samples_in_an_order_of_its_own() -> None:
+    batches = EpochBatches(50, 10, seed=1)
+    orders = []
+    for batches.epoch in range(2):
+        orders.append([index for batch in batches for _, index in batch])
+    assert sorted(orders[0]) == sorted(orders[1]) == list(range(50))
+    assert orders[0] != orders[1]
+
+
 def test_an_epoch_goes_on_where_it_was_left() -> None:
     assert epoch_of(30, 8, devices=2, parts=2, first_step=2) == epoch_of(30, 8, devices=2, parts=2)[2:]
     assert epoch_of(30, 8, devices=2, parts=2, first_step=3) == []

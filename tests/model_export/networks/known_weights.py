@@ -37,3 +37,13 @@ def known_answer(network: nn.Module) -> list[float]:
         maps = with_known_weights(network)(known_images(width=96, height=64))
     diagonal = maps[0, -1].diagonal()[[0, 4, 8, 12, 15]]
     return [*diagonal.tolist(), maps.abs().mean().item()]
+
+
+def with_unit_answers(network: nn.Module, width: int, height: int) -> nn.Module:
+    """The network with known weights, its last layer scaled so that maps lie in -1 ... 1 as trained ones do."""
+    with_known_weights(network)
+    with torch.inference_mode():
+        largest = network(known_images(width, height)).abs().max()
+        for parameter in list(network.parameters())[-2:]:  # weight and bias of the last layer
+            parameter.div_(largest)
+    return network
