@@ -86,6 +86,7 @@ def create_app(settings: Settings, bundles: Sequence[LoadedBundle], load: Callab
         redoc_url=None,
     )
     app.state.readiness = readiness
+    app.state.repository = repository
     app.state.refused = metrics.rejected
     # The last one added is the outermost.
     limits = BodyLimits(settings.max_body_bytes, settings.max_buffered_bytes, settings.min_body_bytes_per_second)
@@ -124,6 +125,6 @@ def _create_admin_app(metrics: Metrics, readiness: Readiness) -> FastAPI:
 
 
 def _add_outer_layers(app: FastAPI, metrics: Metrics, readiness: Readiness) -> None:
-    app.add_middleware(UnexpectedErrors, metrics=metrics)
+    app.add_middleware(UnexpectedErrors, metrics=metrics, readiness=readiness)
     app.add_middleware(RequestLog, metrics=metrics, readiness=readiness)
     answer_errors_with_problems(app, metrics)

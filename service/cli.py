@@ -1,6 +1,7 @@
 """The command `focalpoint`: serving and predicting, and whatever else registers under `focalpoint.commands`."""
 
 import sys
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
@@ -82,8 +83,11 @@ def _top_level(
 def serve_command(
     model: Annotated[
         Path | None,
-        typer.Argument(help=f"bundle folder of the model ({variable_of('model')}; default {DEFAULT_BUNDLE})"),
+        typer.Argument(
+            help=f"bundle folder, or a folder of bundles ({variable_of('model')}; default {DEFAULT_BUNDLE})"
+        ),
     ] = None,
+    default_model: Annotated[str | None, _setting("default_model")] = None,
     host: Annotated[str | None, _setting("host")] = None,
     port: Annotated[int | None, _setting("port")] = None,
     admin_port: Annotated[int | None, _setting("admin_port")] = None,
@@ -113,11 +117,12 @@ def serve_command(
     log_format: Annotated[str | None, _setting("log_format")] = None,
     log_level: Annotated[str | None, _setting("log_level")] = None,
 ) -> None:
-    """Serve a bundle over HTTP until SIGTERM or Ctrl+C."""
+    """Serve a bundle, or all that a folder holds, over HTTP until SIGTERM or Ctrl+C."""
     settings = read_settings(**locals())
     limit_malloc_arenas()
     configure_logging(settings.log_level, settings.log_format)
-    serve(settings, load_model(settings.model, settings.provider, settings.intra_op_threads or usable_cores()))
+    threads = settings.intra_op_threads or usable_cores()
+    serve(settings, partial(load_model, provider=settings.provider, intra_op_threads=threads))
 
 
 def new_key_command(

@@ -1,5 +1,6 @@
 """Every metric of the service, declared once, in a registry of its own."""
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,12 +18,9 @@ _TENTHS = tuple(tenth / 10 for tenth in range(1, 11))
 
 
 class Metrics:
-    """The metrics of one server and the one model it serves. Thread-safe, but for `on_scores` (one thread).
+    """The metrics of one server, whatever it serves. Thread-safe; it is the observer of every batcher."""
 
-    It is the batcher's observer.
-    """
-
-    def __init__(self, model: str, version: str, sha256: str, provider: str) -> None:
+    def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "focalpoint_requests", "Answered requests", ("route", "code"), registry=self.registry
@@ -55,21 +53,31 @@ class Metrics:
             "focalpoint_dropped_crops", "Crops that left the queue unseen", ("reason",), registry=self.registry
         )
         self._in_flight = Gauge("focalpoint_in_flight_images", "Images that are worked on", registry=self.registry)
-        crops = Counter("focalpoint_crops", "Crops the model has seen", ("model",), registry=self.registry)
-        self._crops = crops.labels(model)
-        self._scores = _ScoreHistogram(model)
+        self._crops = Counter("focalpoint_crops", "Crops the model has seen", ("model",), registry=self.registry)
+        self._scores = _ScoreHistograms()
         self.registry.register(self._scores)
-        model_info = Gauge(
-            "focalpoint_model_info", "The model served", ("model", "version", "sha256"), registry=self.registry
+        self._model_info = Gauge(
+            "focalpoint_model_info", "The models served", ("model", "version", "sha256"), registry=self.registry
         )
-        model_info.labels(model, version, sha256).set(1)
-        provider_info = Gauge(
+        self._provider_info = Gauge(
             "focalpoint_provider_info", "The execution provider in use", ("provider",), registry=self.registry
         )
-        provider_info.labels(provider).set(1)
+
+    def of_model(self, name: str) -> "ModelMetrics":
+        """Where the batches of a model, of whatever version, are counted."""
+        return ModelMetrics(self._crops.labels(name), self._scores.of_model(name))
+
+    def model_loaded(self, name: str, version: str, sha256: str, provider: str) -> None:
+        """A model is served from now on."""
+        self._model_info.labels(name, version, sha256).set(1)
+        self._provider_info.labels(provider).set(1)
+
+    def model_unloaded(self, name: str, version: str, sha256: str) -> None:
+        """A model is not served any more; what it counted stays."""
+        self._model_info.remove(name, version, sha256)
 
     def watch_queue(self, depth: Callable[[], int]) -> None:
-        """Read the depth of the queue whenever the metrics are asked for."""
+        """Read the depth of all queues together whenever the metrics are asked for."""
         self._queue_depth.set_function(depth)
 
     def watch_in_flight(self, count: Callable[[], int]) -> None:
@@ -102,35 +110,66 @@ class Metrics:
         self._batch_fill.observe(size / padded_size)
         self._batch_release.labels(reason).inc()
 
-    def on_scores(self, scores_NK: NDArray[np.float32]) -> None:
-        """The model has answered N crops."""
-        self._crops.inc(len(scores_NK))
-        self._scores.observe(scores_NK)
-
     def exposition(self) -> bytes:
         """All metrics in Prometheus's text format."""
         return generate_latest(self.registry)
 
 
-class _ScoreHistogram(Collector):
+class ModelMetrics:
+    """The metrics of one model by name."""
+
+    def __init__(self, crops: Counter, scores: "_ScoreHistogram") -> None:
+        self._crops = crops
+        self._scores = scores
+
+    def on_scores(self, scores_NK: NDArray[np.float32]) -> None:
+        """The model has answered N crops."""
+        self._crops.inc(len(scores_NK))
+        self._scores.observe(scores_NK)
+
+
+class _ScoreHistogram:
     """Keypoint scores in tenths. Counts an array at once: one observe call per keypoint costs more than the crop."""
 
-    def __init__(self, model: str) -> None:
-        self._model = model
+    def __init__(self) -> None:
+        self._lock = threading.Lock()  # two versions of a model have a thread each
         self._counts = np.zeros(len(_TENTHS), np.int64)
         self._sum = 0.0
 
     def observe(self, scores: NDArray[Any]) -> None:
-        """Count scores in [0, 1]; called from the batcher's one thread."""
+        """Count scores in [0, 1]."""
         # `le` is inclusive: a score of exactly 0.1 belongs into the first bucket.
         buckets = np.searchsorted(np.asarray(_TENTHS, scores.dtype), scores.ravel(), side="left")
-        self._counts = self._counts + np.bincount(buckets.clip(max=len(_TENTHS) - 1), minlength=len(_TENTHS))
-        self._sum += float(scores.sum(dtype=np.float64))
+        counts = np.bincount(buckets.clip(max=len(_TENTHS) - 1), minlength=len(_TENTHS))
+        with self._lock:
+            self._counts = self._counts + counts
+            self._sum += float(scores.sum(dtype=np.float64))
+
+    def add_to(self, family: HistogramMetricFamily, model: str) -> None:
+        """Add the histogram as it stands."""
+        with self._lock:
+            cumulative, total = self._counts.cumsum().tolist(), self._sum
+        buckets = [(str(limit), count) for limit, count in zip(_TENTHS, cumulative, strict=True)]
+        family.add_metric([model], [*buckets, ("+Inf", cumulative[-1])], total)
+
+
+class _ScoreHistograms(Collector):
+    """One histogram for each model."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._of_model: dict[str, _ScoreHistogram] = {}
+
+    def of_model(self, name: str) -> _ScoreHistogram:
+        """The histogram of a model; a new one, if the model is new."""
+        with self._lock:
+            return self._of_model.setdefault(name, _ScoreHistogram())
 
     def collect(self) -> Iterator[HistogramMetricFamily]:
-        """The histogram as it stands."""
-        cumulative = self._counts.cumsum().tolist()
-        buckets = [(str(limit), count) for limit, count in zip(_TENTHS, cumulative, strict=True)]
+        """The histograms as they stand."""
         family = HistogramMetricFamily("focalpoint_keypoint_score", "Scores of the keypoints", labels=["model"])
-        family.add_metric([self._model], [*buckets, ("+Inf", cumulative[-1])], self._sum)
+        with self._lock:
+            of_model = dict(self._of_model)
+        for name, histogram in of_model.items():
+            histogram.add_to(family, name)
         yield family

@@ -8,12 +8,14 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from service.app import create_metrics, create_pipeline
+from service.app import batch_limits, create_pipeline
 from service.contract.crop_transform import Box
 from service.drawing import draw_instances
 from service.engine import KeypointEngine
 from service.errors import StartupError
 from service.image_decoding import decode_image
+from service.loaded_model import start_model
+from service.metrics import Metrics
 from service.pipeline import Estimate
 from service.request_record import RequestRecord
 from service.schemas import encode_keypoints_answer
@@ -38,8 +40,12 @@ def predict(settings: Settings, engine: KeypointEngine, image: Path, boxes: Sequ
         image_bytes = image.read_bytes()
     except OSError as error:
         raise StartupError(f"{image} cannot be read ({error.strerror})") from error
-    with create_pipeline(settings, engine, create_metrics(engine)) as pipeline:
-        estimate = asyncio.run(pipeline.estimate(image_bytes, boxes, RequestRecord("")))
+    model = start_model(engine, settings.model, batch_limits(settings), Metrics())
+    try:
+        with create_pipeline(settings) as pipeline:
+            estimate = asyncio.run(pipeline.estimate(model, image_bytes, boxes, RequestRecord("")))
+    finally:
+        model.close()
     return Prediction(encode_keypoints_answer(engine.manifest, estimate), estimate)
 
 

@@ -27,6 +27,7 @@ class Readiness:
         self._ready = ready
         self._alive = alive
         self.stopping = False
+        self.cut_off = 0  # requests that were still being worked on when the drain was over
 
     def check_ready(self) -> None:
         """Requests should come here.

@@ -28,6 +28,7 @@ class RequestRecord:
             every time, so that the sum may exceed what the clock on the wall says.
         batch_size: crops in the largest batch that it had a part in; 0 before any.
         problem: the reason of its rejection, if it ended in one.
+        model: name, version and SHA-256 of the model that was chosen for it; None before.
     """
 
     request_id: str
@@ -35,6 +36,7 @@ class RequestRecord:
     stages: dict[Stage, float] = field(default_factory=dict)
     batch_size: int = 0
     problem: str = ""
+    model: tuple[str, str, str] | None = None
 
     @classmethod
     def of_request(cls, request_id: str) -> "RequestRecord":

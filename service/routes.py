@@ -11,8 +11,7 @@ from starlette.requests import ClientDisconnect
 
 from service.admission import Admission
 from service.disconnection import ClientDisconnectedError, unless_disconnected
-from service.errors import DeadlineExceeded, RequestError
-from service.loaded_model import LoadedModel
+from service.errors import DeadlineExceeded
 from service.metrics import Metrics
 from service.model_repository import ModelRepository
 from service.openapi_requests import BATCH_PROBLEMS, BATCH_REQUEST, KEYPOINTS_PROBLEMS, KEYPOINTS_REQUEST
@@ -20,7 +19,7 @@ from service.paths import BATCH_PATH, KEYPOINTS_PATH
 from service.pipeline import Estimate, KeypointPipeline
 from service.problem_details import problem_schema
 from service.readiness import Readiness
-from service.request_reading import KeypointsInput, read_batch_input, read_keypoints_input
+from service.request_reading import read_batch_input, read_keypoints_input
 from service.request_record import RequestRecord, deadline_seconds
 from service.schemas import (
     KeypointsAnswer,
@@ -31,6 +30,7 @@ from service.schemas import (
     encode_batch_answer,
     encode_keypoints_answer,
 )
+from service.several_images import estimate_several
 
 _CLIENT_CLOSED_REQUEST: Final = 499  # nobody reads it; for metrics and log, by the name that nginx gave it
 
@@ -79,12 +79,14 @@ def keypoint_routes(
         async def answer(allowed: float) -> bytes:
             with record.stage("read"):
                 image_bytes, boxes = await read_keypoints_input(request, max_boxes)
-            with admission.admit(allowed) as place:
-                work = pipeline.estimate(image_bytes, boxes, record, record.arrived + allowed)
-                estimate = await unless_disconnected(request.receive, work)
-                place.answered = 1
+            with repository.use() as model:
+                record.model = model.identity
+                with admission.admit(allowed) as place:
+                    work = pipeline.estimate(model, image_bytes, boxes, record, record.arrived + allowed)
+                    estimate = await unless_disconnected(request.receive, work)
+                    place.answered = 1
             with record.stage("encode_response"):
-                return encode_keypoints_answer(manifest, estimate)
+                return encode_keypoints_answer(model.manifest, estimate)
 
         return await answer_in_time(request, answer)
 
@@ -104,35 +106,24 @@ def keypoint_routes(
                 inputs = await read_batch_input(request, max_images, max_boxes)
             if request.state.bucket is not None:
                 request.state.bucket.take_in_place_of_one(len(inputs))
-            with admission.admit(allowed, len(inputs)) as place:
-                work = estimate_all(inputs, record, record.arrived + allowed)
-                estimates = await unless_disconnected(request.receive, work)
-                place.answered = sum(isinstance(estimate, Estimate) for estimate in estimates)
+            with repository.use() as model:
+                record.model = model.identity
+                with admission.admit(allowed, len(inputs)) as place:
+                    work = estimate_several(
+                        pipeline,
+                        model,
+                        inputs,
+                        record,
+                        record.arrived + allowed,
+                        images_at_once=images_at_once,
+                        metrics=metrics,
+                    )
+                    estimates = await unless_disconnected(request.receive, work)
+                    place.answered = sum(isinstance(estimate, Estimate) for estimate in estimates)
             with record.stage("encode_response"):
-                return encode_batch_answer(manifest, estimates)
+                return encode_batch_answer(model.manifest, estimates)
 
         return await answer_in_time(request, answer)
-
-    async def estimate_all(
-        model: LoadedModel, inputs: list[KeypointsInput | RequestError], record: RequestRecord, deadline: float
-    ) -> list[Estimate | RequestError]:
-        parts = [RequestRecord(record.request_id) for _ in inputs]
-        a_few = asyncio.Semaphore(images_at_once)
-
-        async def estimate(one: KeypointsInput | RequestError, part: RequestRecord) -> Estimate | RequestError:
-            try:
-                if isinstance(one, RequestError):
-                    raise one
-                async with a_few:
-                    return await pipeline.estimate(model, one.image_bytes, one.boxes, part, deadline)
-            except RequestError as error:
-                metrics.rejected(error.reason)
-                return error
-
-        estimates = await asyncio.gather(*map(estimate, inputs, parts))
-        for part in parts:
-            record.merge(part)
-        return estimates
 
     return router
 

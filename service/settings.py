@@ -26,7 +26,16 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix=ENV_PREFIX, env_ignore_empty=True)
 
-    model: Path = _setting(DEFAULT_BUNDLE, "bundle folder of the model", "the first argument of `focalpoint serve`")
+    model: Path = _setting(
+        DEFAULT_BUNDLE,
+        "bundle folder, or a folder of bundles",
+        "the first argument of `focalpoint serve`, see models.md",
+    )
+    default_model: str | None = _setting(
+        None,
+        "name of the model of requests that name none; without it the only one, if there is only one",
+        "with several models, the one that clients from before know",
+    )
     host: str = _setting(
         "127.0.0.1", "address to listen on", "`0.0.0.0` for every interface; then mind who can reach it"
     )

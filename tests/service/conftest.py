@@ -13,11 +13,11 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from service.model_repository import LoadedBundle
 
 from service.app import create_app
 from service.connections import connection_class
 from service.engine import KeypointEngine
+from service.model_repository import LoadedBundle
 from service.settings import Settings
 from tests.fakes import FakeEngine, write_bundle
 

@@ -33,15 +33,17 @@ def test_every_answer_says_who_gave_it_and_where_its_time_went(server: RunningSe
     assert list(timings) == STAGES
     milliseconds = {stage: float(text) for stage, text in timings.items()}
     assert sum(milliseconds.values()) - milliseconds["total"] <= milliseconds["total"] + 0.1
+    failed = server.client.post("/v1/keypoints", content=PICTURE[:-40], headers=PNG)
+    for other in (answer, failed):
+        assert other.headers["x-model-name"] == "discs"
+        assert other.headers["x-model-version"] == "1.2.3"
+        assert other.headers["x-model-sha256"] == "0" * 64
     for other in (
-        answer,
         server.client.get("/nowhere"),
         server.client.get("/livez"),
         server.client.post("/v1/keypoints"),
     ):
-        assert other.headers["x-model-name"] == "discs"
-        assert other.headers["x-model-version"] == "1.2.3"
-        assert other.headers["x-model-sha256"] == "0" * 64
+        assert not [name for name in other.headers if name.startswith("x-model")]  # none was chosen
         assert other.headers["x-request-id"]
     assert post(server).headers["x-request-id"] != post(server).headers["x-request-id"]
 
@@ -62,6 +64,7 @@ def test_a_request_leaves_one_line_that_says_nothing_of_its_content(
     ]  # fmt: skip
     assert fields[0]["request_id"] == "one"
     assert fields[0]["batch_size"] == 1
+    assert (fields[0]["model"], fields[0]["model_version"]) == ("discs", "1.2.3")
     assert list(fields[0]["stage_milliseconds"]) == STAGES[:-1]
     assert fields[1]["problem"] == "unprocessable-image"
     assert "secret" not in caplog.text

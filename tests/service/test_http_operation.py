@@ -1,15 +1,17 @@
 """What an operator asks: health, metrics, the models, and the documentation of the interface."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.app import create_app
+from service.model_repository import LoadedBundle
 from service.request_record import STAGES
 from service.schemas import KeypointsAnswer
 from service.settings import Settings
 from tests.fakes import FakeEngine, draw_discs, encode
-from tests.service.conftest import RunningServer, StartServer
+from tests.service.conftest import RunningServer, StartServer, unloadable
 
 
 def test_alive_and_ready(server: RunningServer) -> None:
@@ -104,7 +106,7 @@ def test_the_interface_is_documented(server: RunningServer) -> None:
 
 def test_creating_an_application_starts_nothing() -> None:
     engine = FakeEngine()
-    app = create_app(Settings(), engine)
+    app = create_app(Settings(), [LoadedBundle(Path("discs"), engine)], unloadable)
     assert not engine.batch_sizes
     assert app.state.readiness.stopping is False
 

@@ -234,9 +234,8 @@ def test_a_dead_worker_answers_503_and_is_neither_ready_nor_alive(start_server: 
 
 
 def test_a_bug_is_a_500_without_a_word_of_it(start_server: StartServer) -> None:
-    engine = FakeEngine()
-    running = start_server(engine)
-    engine.manifest = None  # type: ignore[assignment]
+    running = start_server()
+    running.app.state.repository.find().manifest = None
     answer = post(running)
     check_problem(answer, "internal", "unexpected")
     assert "NoneType" not in answer.text
@@ -246,4 +245,5 @@ def test_a_bug_is_a_500_without_a_word_of_it(start_server: StartServer) -> None:
 def test_each_problem_of_the_table_is_reached_above() -> None:
     elsewhere = {"not-found", "method-not-allowed", "overloaded", "deadline-exceeded", "internal", "not-ready"}
     elsewhere |= {"unauthorized", "request-timeout", "headers-too-large"}  # in test_http_gate.py, test_connections.py
+    elsewhere |= {"conflict", "forbidden", "not-acceptable", "unusable-bundle"}
     assert {slug for slug, _, _ in REFUSED} | elsewhere == set(PROBLEMS)

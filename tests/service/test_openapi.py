@@ -10,14 +10,14 @@ from typing import Any
 
 from service.app import create_app
 from service.settings import Settings
-from tests.fakes import FakeEngine
+from tests.service.conftest import unloadable
 
 FROZEN = Path(__file__).with_name("openapi.json")
 
 
 def current() -> dict[str, Any]:
     """The OpenAPI document without the project's version, which changes without the interface."""
-    document = create_app(Settings(), FakeEngine()).openapi()
+    document = create_app(Settings(), [], unloadable).openapi()
     del document["info"]["version"]
     return document
 

@@ -1,26 +1,44 @@
 """The pipeline by itself, as `focalpoint predict` uses it."""
 
 import asyncio
-from collections.abc import Sequence
+import gc
+import threading
+import time
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from service.app import create_metrics, create_pipeline
+from service.app import batch_limits, create_pipeline
 from service.contract.crop_transform import Box
-from service.engine import EngineOutput
+from service.engine import EngineOutput, KeypointEngine
 from service.errors import InvalidParameter, NotReady
+from service.loaded_model import LoadedModel, start_model
+from service.metrics import Metrics
 from service.pipeline import check_boxes
 from service.request_record import RequestRecord
 from service.settings import Settings
 from tests.fakes import BOX_AROUND_CENTRES, CENTRES, FakeEngine, draw_discs, encode
 
 
+@contextmanager
+def started(engine: KeypointEngine) -> Iterator[LoadedModel]:
+    """The engine as a model that takes crops until the block ends."""
+    model = start_model(engine, Path("discs"), batch_limits(Settings()), Metrics())
+    try:
+        yield model
+    finally:
+        model.close()
+
+
 def test_points_come_back_in_pixels_of_the_picture() -> None:
     engine = FakeEngine()
     boxes, record = [Box(*BOX_AROUND_CENTRES), Box(20, 10, 110, 100)], RequestRecord("id")
-    with create_pipeline(Settings(), engine, create_metrics(engine)) as pipeline:
-        estimate = asyncio.run(pipeline.estimate(encode(draw_discs()), boxes, record))
+    with create_pipeline(Settings()) as pipeline, started(engine) as model:
+        estimate = asyncio.run(pipeline.estimate(model, encode(draw_discs()), boxes, record))
     assert (estimate.width, estimate.height) == (160, 120)
     assert [instance.box for instance in estimate.instances] == boxes
     for instance in estimate.instances:
@@ -39,9 +57,9 @@ def test_without_boxes_the_answer_comes_from_the_box_around_the_first_look() -> 
             return super().run(crops_NHW3)
 
     engine = Watched()
-    with create_pipeline(Settings(), engine, create_metrics(engine)) as pipeline:
+    with create_pipeline(Settings()) as pipeline, started(engine) as model:
         record = RequestRecord("id")
-        estimate = asyncio.run(pipeline.estimate(encode(draw_discs()), [], record))
+        estimate = asyncio.run(pipeline.estimate(model, encode(draw_discs()), [], record))
     first, second = seen
     picture = draw_discs()
     assert np.array_equal(first[0], engine.manifest.whole_image_transform(picture).extract(picture))
@@ -51,24 +69,38 @@ def test_without_boxes_the_answer_comes_from_the_box_around_the_first_look() -> 
     assert np.abs(instance.points_in_image - CENTRES).max() < 0.5
 
 
-def test_after_its_end_it_takes_nothing() -> None:
-    engine = FakeEngine()
-    pipeline = create_pipeline(Settings(), engine, create_metrics(engine))
-    with pipeline:
-        assert pipeline.batcher.condition == "working"
+def test_a_model_that_is_closed_takes_nothing() -> None:
+    with started(FakeEngine()) as model:
+        assert model.batcher.condition == "working"
     with pytest.raises(NotReady):
-        pipeline.batcher.submit([])
+        model.batcher.submit([])
 
 
-def test_a_pipeline_of_a_model_that_cannot_warm_up_never_starts() -> None:
+def test_a_model_that_cannot_warm_up_never_starts() -> None:
     class ColdEngine(FakeEngine):
         def warm_up(self, batch_sizes: Sequence[int]) -> dict[int, float]:
             raise RuntimeError(f"no batch of {batch_sizes[-1]} fits")
 
-    pipeline = create_pipeline(Settings(), ColdEngine(), create_metrics(FakeEngine()))
-    with pytest.raises(RuntimeError, match="no batch of 16 fits"), pipeline:
+    before = threading.active_count()
+    with pytest.raises(RuntimeError, match="no batch of 16 fits"), started(ColdEngine()):
         pass
-    assert pipeline.batcher.condition == "dead"
+    assert threading.active_count() == before
+
+
+def test_a_closed_model_is_gone_without_the_garbage_collector() -> None:
+    engine = FakeEngine()
+    gone = weakref.ref(engine)
+    gc.disable()
+    try:
+        with started(engine) as model:
+            assert model.manifest is engine.manifest
+        del engine, model
+        give_up = time.monotonic() + 5
+        while gone() is not None:  # the watchdog's thread lets go of it last
+            assert time.monotonic() < give_up
+            time.sleep(0.01)
+    finally:
+        gc.enable()
 
 
 def test_boxes_within_reason() -> None:

@@ -60,7 +60,7 @@ def test_sigterm_finishes_what_is_in_flight_and_exits_with_0(bundle: Path) -> No
 @pytest.mark.parametrize(
     ("arguments", "environment", "code", "sentence"),
     [
-        (["nowhere"], {}, 1, "nowhere is not a bundle: manifest.json cannot be read"),
+        (["nowhere"], {}, 1, "nowhere cannot be read (No such file or directory)"),
         (["--provider", "tpu"], {}, 2, "--provider: Input should be 'cpu' or 'cuda', found 'tpu'"),
         ([], {"FOCALPOINT_PORT": "http"}, 2, "FOCALPOINT_PORT: Input should be a valid integer"),
     ],
@@ -102,7 +102,7 @@ def die(crops):
     raise SystemExit("the driver is gone")
 
 try:
-    serve(Settings(port=int(sys.argv[1])), FakeEngine(before_run=die))
+    serve(Settings(port=int(sys.argv[1])), lambda folder: FakeEngine(before_run=die))
 except EngineDied as error:
     sys.exit(error.exit_code)
 """,

@@ -1,0 +1,141 @@
+"""One model that answers: its engine, warm, behind a batcher of its own.
+
+N crops in a batch, K keypoints, H x W pixels of a crop.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.batch_sizes import BatchSizes
+from service.contract.bundle_manifest import MODEL_FILE, BundleManifest
+from service.dynamic_batching import DynamicBatcher, Ran
+from service.engine import KeypointEngine
+from service.errors import InferenceFailed
+from service.metrics import Metrics, ModelMetrics
+
+CropHW3 = NDArray[np.uint8]
+
+
+class CropAnswer(NamedTuple):
+    """What the model says of one crop: float32 (K, 2) in crop pixels and (K,)."""
+
+    points_in_crop: NDArray[np.float32]
+    scores: NDArray[np.float32]
+
+
+class ModelIdentity(NamedTuple):
+    """Which model it is."""
+
+    name: str
+    version: str
+    sha256: str
+
+    @classmethod
+    def of_manifest(cls, manifest: BundleManifest) -> "ModelIdentity":
+        """The identity of a bundle: the hash is that of its graph."""
+        return cls(manifest.name, manifest.version, manifest.sha256.get(MODEL_FILE, ""))
+
+
+class BatchLimits(NamedTuple):
+    """How a model's crops are batched.
+
+    Attributes:
+        sizes: of a forward pass, ascending from 1.
+        max_queue: crops that may wait.
+        stuck_seconds: a batch that takes longer is given up.
+        drain_seconds: how long the end waits for what was accepted.
+    """
+
+    sizes: tuple[int, ...]
+    max_queue: int
+    stuck_seconds: float
+    drain_seconds: float
+
+
+class LoadedModel:
+    """A model that takes crops until it is closed; made by `start_model`.
+
+    Nothing it refers to refers back to it: when the last user lets go of it, the memory of its engine is free at once,
+    without the garbage collector, which a server keeps from looking at what was there at its start.
+    """
+
+    def __init__(
+        self,
+        engine: KeypointEngine,
+        batcher: DynamicBatcher[CropHW3, CropAnswer],
+        folder: Path,
+        drain_seconds: float,
+    ) -> None:
+        self.manifest = engine.manifest
+        self.provider = engine.provider
+        self.identity = ModelIdentity.of_manifest(engine.manifest)
+        self.folder = folder
+        self.batcher = batcher
+        self._drain_seconds = drain_seconds
+
+    async def look(self, crops: Sequence[CropHW3], deadline: float) -> list[Ran[CropAnswer]]:
+        """The answer to each crop (H, W, 3), in order; a crop that has not started by the deadline is dropped.
+
+        Raises:
+            RequestError: there is no room, the deadline has passed, or the model failed.
+        """
+        return await asyncio.gather(*map(asyncio.wrap_future, self.batcher.submit(crops, deadline)))
+
+    def close(self) -> None:
+        """Finish what was accepted. Blocks."""
+        self.batcher.close(self._drain_seconds)
+
+
+def start_model(engine: KeypointEngine, folder: Path, limits: BatchLimits, metrics: Metrics) -> LoadedModel:
+    """A model that may serve: a forward pass of every size has worked, and its time is known.
+
+    Args:
+        engine: a loaded model.
+        folder: where its bundle lies.
+        limits: of its batches.
+        metrics: told of its batches.
+    """
+    sizes = BatchSizes(limits.sizes, engine.warm_up(limits.sizes))
+    runner = _CropRunner(engine, metrics.of_model(engine.manifest.name), limits.sizes[-1])
+    batcher = DynamicBatcher[CropHW3, CropAnswer](
+        runner.run,
+        runner.probe,
+        sizes=sizes,
+        max_queue=limits.max_queue,
+        stuck_seconds=limits.stuck_seconds,
+        observer=metrics,
+    )
+    batcher.start()
+    return LoadedModel(engine, batcher, folder, limits.drain_seconds)
+
+
+class _CropRunner:
+    """Crops in, answers out, through one array that every batch uses again."""
+
+    def __init__(self, engine: KeypointEngine, metrics: ModelMetrics, largest: int) -> None:
+        self._engine = engine
+        self._metrics = metrics
+        size = engine.manifest.input
+        self._slots_NHW3 = np.zeros((largest, size.height, size.width, 3), np.uint8)
+
+    def run(self, crops: list[CropHW3], padded: int) -> list[CropAnswer | Exception]:
+        slots_NHW3 = self._slots_NHW3[:padded]
+        for slot, crop in zip(slots_NHW3, crops, strict=False):
+            slot[...] = crop
+        slots_NHW3[len(crops) :] = 0
+        output = self._engine.run(slots_NHW3)
+        points_NK2, scores_NK = output.points_in_crop_NK2[: len(crops)], output.scores_NK[: len(crops)]
+        finite_N = np.asarray(np.isfinite(np.dstack([points_NK2, scores_NK])).all(axis=(1, 2)))
+        self._metrics.on_scores(scores_NK[finite_N])
+        return [
+            CropAnswer(points, scores) if finite else InferenceFailed("the model's answer is not finite")
+            for points, scores, finite in zip(points_NK2, scores_NK, finite_N, strict=True)
+        ]
+
+    def probe(self) -> None:
+        self._engine.run(np.zeros_like(self._slots_NHW3[:1]))
