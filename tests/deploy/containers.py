@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import socket
 import subprocess
 import time
 import uuid
@@ -128,6 +129,12 @@ def wait_until_ready(url: str, log: object = None) -> None:
             pass
         time.sleep(0.1)
     raise AssertionError(f"{url} is not ready: {log() if callable(log) else ''}")
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def picture() -> bytes:

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import time
 import uuid
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ import yaml
 from load_generator import closed_loop, keypoints_message
 
 from service.settings import Settings, variable_of
-from tests.deploy.containers import picture, wait_until_ready
+from tests.deploy.containers import free_port, picture, wait_until_ready
 from tests.deploy.programs import REPOSITORY, program, run
 from tests.deploy.test_dashboard import queries
 
@@ -108,11 +107,6 @@ def prometheus_image(engine: str, folder: Path) -> str:
     special = ["--layers=false"] if engine == "podman" else []
     run([engine, "build", *special, "--tag", "focalpoint-check-prometheus:local", str(folder)], 600)
     return "focalpoint-check-prometheus:local" if engine == "docker" else "localhost/focalpoint-check-prometheus:local"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def mixed_messages(url: str) -> list[bytes]:
