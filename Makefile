@@ -4,7 +4,7 @@ PORT ?= 8000
 MODEL ?= models/face68
 
 .DELETE_ON_ERROR:
-.PHONY: serve test install check format bench soak clean
+.PHONY: serve test install check format bench soak deploy-check release-check hooks clean
 
 serve: .venv/installed
 	.venv/bin/focalpoint serve $(MODEL) --port $(PORT)
@@ -32,6 +32,19 @@ bench: .venv/installed
 soak: .venv-dev/installed
 	FOCALPOINT_SOAK=1 .venv-dev/bin/pytest -s --timeout=3600 tests/soak
 
+# Builds the images, runs them, compose and a Kubernetes overlay, and checks every file of deploy/: docs/deployment.md.
+# What a missing program keeps from being checked is skipped, and named at the end.
+deploy-check: .venv-dev/deploy-installed
+	FOCALPOINT_DEPLOY=1 .venv-dev/bin/pytest -s --timeout=3600 tests/deploy
+
+# What the last commit would release: built, installed where nothing else is, asked.
+release-check:
+	$(PYTHON) deploy/release_check.py
+
+# make check on what is committed, before it is.
+hooks: .venv-dev/deploy-installed
+	.venv-dev/bin/pre-commit install
+
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu]'
@@ -40,6 +53,10 @@ soak: .venv-dev/installed
 .venv-dev/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv-dev
 	.venv-dev/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu,train,dev]'
+	touch $@
+
+.venv-dev/deploy-installed: .venv-dev/installed
+	.venv-dev/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[cpu,train,dev,deploy]'
 	touch $@
 
 clean:

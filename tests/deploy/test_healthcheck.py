@@ -4,6 +4,8 @@ import os
 import socket
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -41,10 +43,17 @@ def test_the_admin_port_is_asked_where_there_is_one() -> None:
     assert asked.returncode == 0
 
 
-def test_no_once_the_model_has_died() -> None:
-    with running_server(FakeEngine()) as server:
-        server.app.state.readiness._condition = lambda: "dead"
-        asked = ask(FOCALPOINT_PORT=port_of(server.url))
+def test_no_where_livez_says_no() -> None:
+    class NotAlive(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(503 if self.path == "/livez" else 200)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), NotAlive) as server:
+        threading.Thread(target=server.handle_request).start()
+        asked = ask(FOCALPOINT_PORT=str(server.server_port))
     assert asked.returncode == 1
     assert asked.stderr == "/livez answers 503\n"
 

@@ -170,7 +170,7 @@ def test_every_command_and_flag_exists(page: Path) -> None:
     for line in re.findall(r"^ *[.\w/-]*focalpoint ([a-z-]+)", text, re.MULTILINE):
         assert line in flags, f"{page.name}: focalpoint {line}"
     makefile = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"(?:^ *|`)make ([a-z]+)", text, re.MULTILINE):
+    for target in re.findall(r"(?:^ *|`)make ([a-z-]+)", text, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{page.name}: make {target}"
     alone = {flag for span in re.findall(r"`(-[^`]*)`", text) for flag in flags_in(span)}
     assert alone <= set().union(*flags.values()) | {"--build-arg"}, page.name
