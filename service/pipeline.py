@@ -6,8 +6,8 @@
 import asyncio
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, Self, TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,16 @@ from service.contract.crop_transform import Box, CropTransform
 from service.errors import InvalidParameter
 from service.image_decoding import check_header, decode_image
 from service.loaded_model import CropHW3, LoadedModel
-from service.pixel_budget import PixelBudget
+from service.ordered_budget import OrderedBudget
 from service.request_record import RequestRecord, Stage
 
 # How far a box may reach, in longer sides of the picture: beyond, numbers overflow and the crop would show nothing.
 _BOX_REACH = 8
 _SMALLEST_BOX_PIXELS = 1e-3
+
+# A picture's place in the order for threads and memory is its arrival plus this for each pixel, about what it costs:
+# a small one need not wait for the large ones before it, and a large one is not put off for ever.
+_SECONDS_PER_PIXEL = 50e-9
 
 Result = TypeVar("Result")
 
@@ -67,7 +71,8 @@ class KeypointPipeline:
     def __init__(self, limits: ImageLimits) -> None:
         self._limits = limits
         self._pool = ThreadPoolExecutor(limits.decode_threads, thread_name_prefix="decode")
-        self._pixels = PixelBudget(limits.max_pixels_in_memory)
+        self._threads = OrderedBudget(limits.decode_threads)
+        self._pixels = OrderedBudget(limits.max_pixels_in_memory)
 
     def __enter__(self) -> Self:
         """Nothing to wait for."""
@@ -101,7 +106,9 @@ class KeypointPipeline:
         """
         limits = self._limits
         header = check_header(image_bytes, limits.max_pixels, limits.allow_tiff)
-        async with self._pixels.hold(header.width * header.height):
+        pixels = header.width * header.height
+        record.order = record.arrived + _SECONDS_PER_PIXEL * pixels
+        async with self._pixels.hold(pixels, record.order):
             image = await self._in_pool(
                 "decode_image", record, lambda: decode_image(image_bytes, limits.max_pixels, limits.allow_tiff)
             )
@@ -129,7 +136,20 @@ class KeypointPipeline:
             with record.stage(stage):
                 return work()
 
-        return await asyncio.get_running_loop().run_in_executor(self._pool, timed)
+        async with self._threads.hold(1, record.order):
+            running = self._pool.submit(timed)
+            try:
+                return await asyncio.wrap_future(running)
+            except asyncio.CancelledError:
+                # A thread cannot be stopped. Until it is done it holds its place, and its picture the memory.
+                if not running.cancelled():
+                    await asyncio.wait([asyncio.ensure_future(_end_of(running))])
+                raise
+
+
+async def _end_of(running: Future[Any]) -> None:
+    """Wait for work whose outcome nobody waits for any more."""
+    await asyncio.gather(asyncio.wrap_future(running), return_exceptions=True)
 
 
 async def _look(

@@ -28,6 +28,7 @@ class RequestRecord:
             every time, so that the sum may exceed what the clock on the wall says.
         batch_size: crops in the largest batch that it had a part in; 0 before any.
         problem: the reason of its rejection, if it ended in one.
+        order: its place among those that wait for threads and memory: the least comes first.
         model: name, version and SHA-256 of the model that was chosen for it; None before.
     """
 
@@ -36,6 +37,7 @@ class RequestRecord:
     stages: dict[Stage, float] = field(default_factory=dict)
     batch_size: int = 0
     problem: str = ""
+    order: float = 0.0
     model: tuple[str, str, str] | None = None
 
     @classmethod

@@ -97,7 +97,7 @@ class Settings(BaseSettings):
     max_pixels_in_memory: int = _setting(
         200_000_000,
         "most pixels of all decoded images together; the next one waits",
-        "memory divided by 4 bytes; at least `max_pixels`",
+        "3 bytes each, and up to 6 more while a thread decodes a progressive or turned one; at least `max_pixels`",
         ge=1,
     )
     allow_tiff: bool = _setting(

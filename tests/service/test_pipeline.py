@@ -5,20 +5,24 @@ import gc
 import threading
 import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from service import pipeline as pipeline_module
 from service.app import batch_limits, create_pipeline
 from service.contract.crop_transform import Box
 from service.engine import EngineOutput, KeypointEngine
 from service.errors import InvalidParameter, NotReady
+from service.image_decoding import decode_image
 from service.loaded_model import LoadedModel, start_model
 from service.metrics import Metrics
-from service.pipeline import check_boxes
+from service.pipeline import Estimate, check_boxes
 from service.request_record import RequestRecord
 from service.settings import Settings
 from tests.fakes import BOX_AROUND_CENTRES, CENTRES, FakeEngine, draw_discs, encode
@@ -109,3 +113,34 @@ def test_boxes_within_reason() -> None:
         check_boxes([Box(0, 0, 1, 1), Box(0, -801, 1, 1)], 100, 50)
     with pytest.raises(InvalidParameter, match=r"at least 0\.001 pixels"):
         check_boxes([Box(0, 0, 0.0009, 1)], 100, 50)
+
+
+def test_a_cancelled_picture_holds_its_memory_until_its_thread_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoding, most = 0, 0
+    lock = threading.Lock()
+
+    def slow_decode(*arguments: Any) -> NDArray[np.uint8]:
+        nonlocal decoding, most
+        with lock:
+            decoding += 1
+            most = max(most, decoding)
+        time.sleep(0.05)
+        with lock:
+            decoding -= 1
+        return decode_image(*arguments)
+
+    monkeypatch.setattr(pipeline_module, "decode_image", slow_decode)
+    picture = encode(draw_discs())
+    settings = Settings(decode_threads=8, max_pixels=2 * 160 * 120, max_pixels_in_memory=2 * 160 * 120)
+
+    async def run(ask: Callable[[], Coroutine[Any, Any, Estimate]]) -> None:
+        for _ in range(4):
+            tasks = [asyncio.create_task(ask()) for _ in range(4)]
+            await asyncio.sleep(0.02)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+    with create_pipeline(settings) as pipeline, started(FakeEngine()) as model:
+        asyncio.run(run(lambda: pipeline.estimate(model, picture, [], RequestRecord("id"))))
+    assert most == 2

@@ -1,4 +1,4 @@
-"""The bound on pixels in memory: never exceeded, first come first served, and nobody is forgotten."""
+"""The bound on what all hold together: never exceeded, in order, and nobody is forgotten."""
 
 import asyncio
 import random
@@ -6,7 +6,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.pixel_budget import PixelBudget
+from service.ordered_budget import OrderedBudget
 
 PIXELS = 100
 
@@ -21,9 +21,9 @@ def test_the_budget_holds_whoever_is_cancelled_whenever(sizes: list[int], cancel
     chance = random.Random(seed)
     held, most, order = 0, 0, []
 
-    async def hold(budget: PixelBudget, index: int, pixels: int) -> None:
+    async def hold(budget: OrderedBudget, index: int, pixels: int) -> None:
         nonlocal held, most
-        async with budget.hold(pixels):
+        async with budget.hold(pixels, index):
             order.append(index)
             held += pixels
             most = max(most, held)
@@ -34,16 +34,35 @@ def test_the_budget_holds_whoever_is_cancelled_whenever(sizes: list[int], cancel
                 held -= pixels
 
     async def run() -> None:
-        budget = PixelBudget(PIXELS)
+        budget = OrderedBudget(PIXELS)
         tasks = [asyncio.create_task(hold(budget, index, pixels)) for index, pixels in enumerate(sizes)]
         for index in sorted(cancelled & set(range(len(tasks)))):
             for _ in range(chance.randrange(3)):
                 await asyncio.sleep(0)
             tasks[index].cancel()
         await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
-        async with asyncio.timeout(1), budget.hold(PIXELS):  # all of it has come back
+        async with asyncio.timeout(1), budget.hold(PIXELS, 0):  # all of it has come back
             pass
 
     asyncio.run(run())
     assert most <= PIXELS
     assert order == sorted(order)
+
+
+def test_the_order_decides_and_not_who_came_first() -> None:
+    order = []
+
+    async def hold(budget: OrderedBudget, amount: int, place: float) -> None:
+        async with budget.hold(amount, place):
+            order.append(place)
+            await asyncio.sleep(0)
+
+    async def run() -> None:
+        budget = OrderedBudget(PIXELS)
+        async with budget.hold(PIXELS, 0):
+            tasks = [asyncio.create_task(hold(budget, amount, place)) for amount, place in ((90, 3), (90, 1), (5, 2))]
+            await asyncio.sleep(0)
+        await asyncio.gather(*tasks)
+
+    asyncio.run(run())
+    assert order == [1, 2, 3]
