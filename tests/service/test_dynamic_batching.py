@@ -3,96 +3,17 @@
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.batch_sizes import BatchSizes, powers_of_two
-from service.dynamic_batching import DynamicBatcher, Ran
+from service.batch_sizes import powers_of_two
+from service.dynamic_batching import Ran
 from service.errors import DeadlineExceeded, InferenceFailed, NotReady, Overloaded
-
-SECONDS = 10
-
-
-@dataclass
-class Recorder:
-    """Notes what the batcher tells; may be made to fail."""
-
-    waits: list[float] = field(default_factory=list)
-    drops: list[str] = field(default_factory=list)
-    batches: list[tuple[int, int, str]] = field(default_factory=list)
-    failure: Exception | None = None
-
-    def on_wait(self, seconds: float) -> None:
-        """Note a wait."""
-        self.waits.append(seconds)
-
-    def on_drop(self, reason: str) -> None:
-        """Note a drop."""
-        self.drops.append(reason)
-
-    def on_batch(self, size: int, padded_size: int, reason: str) -> None:
-        """Note a batch."""
-        if self.failure:
-            raise self.failure
-        self.batches.append((size, padded_size, reason))
-
-
-class Gate:
-    """A `run_batch` that doubles numbers once it is let through; `entered` counts the batches that have begun."""
-
-    def __init__(self) -> None:
-        self.entered = threading.Semaphore(0)
-        self.open = threading.Event()
-        self.seen: list[list[int]] = []
-
-    def __call__(self, items: list[int], _: int) -> list[int]:
-        """Double every item."""
-        self.seen.append(items)
-        self.entered.release()
-        assert self.open.wait(SECONDS)
-        return double(items, _)
-
-
-def double(items: list[int], _: int) -> list[int]:
-    return [2 * item for item in items]
-
-
-def create(
-    run_batch: Callable[[list[Any], int], Sequence[Any]],
-    recorder: Recorder | None = None,
-    sizes: Sequence[int] = (1, 2, 4),
-    max_queue: int = 100,
-    stuck_seconds: float = SECONDS,
-    probe: Callable[[], None] = lambda: None,
-) -> DynamicBatcher[Any, Any]:
-    return DynamicBatcher(
-        run_batch,
-        probe,
-        sizes=BatchSizes(sizes),
-        max_queue=max_queue,
-        stuck_seconds=stuck_seconds,
-        observer=recorder or Recorder(),
-    )
-
-
-def started(*arguments: Any, **named: Any) -> DynamicBatcher[Any, Any]:
-    batcher = create(*arguments, **named)
-    batcher.start()
-    return batcher
-
-
-def condition(batcher: DynamicBatcher[Any, Any]) -> str:
-    return batcher.condition  # a call: it changes by itself
-
-
-def results(outcomes: Sequence[Future[Ran[Any]]]) -> list[Any]:
-    return [outcome.result(SECONDS).result for outcome in outcomes]
+from tests.service.batchers import SECONDS, Gate, Recorder, condition, create, double, results, started
 
 
 @settings(max_examples=30, deadline=None)
@@ -276,19 +197,6 @@ def test_expected_wait_follows_the_queue_and_the_recent_batches() -> None:
     batcher.close(SECONDS)
 
 
-@pytest.mark.parametrize("answer", [[], [1, 2, 3]])
-def test_an_answer_of_the_wrong_length_fails_the_batch_and_not_the_next(
-    answer: list[int], caplog: pytest.LogCaptureFixture
-) -> None:
-    answers = [answer, [7]]
-    batcher = started(lambda *_: answers.pop(0))
-    [outcome] = batcher.submit([1])
-    assert isinstance(outcome.exception(SECONDS), InferenceFailed)
-    assert "this is a bug" in caplog.text
-    assert results(batcher.submit([1])) == [7]
-    batcher.close(SECONDS)
-
-
 def test_close_finishes_what_waits() -> None:
     gate, recorder = Gate(), Recorder()
     batcher = started(gate, recorder)
@@ -307,95 +215,11 @@ def test_close_finishes_what_waits() -> None:
     assert recorder.batches[-1] == (2, 2, "drain")
 
 
-def test_close_gives_up_on_a_batch_that_hangs() -> None:
-    gate = Gate()
-    batcher = started(gate)
-    outcomes = batcher.submit([1, 2, 3, 4, 5])
-    assert gate.entered.acquire(timeout=SECONDS)
-    batcher.close(drain_seconds=0.01)
-    assert all(isinstance(outcome.exception(0), NotReady) for outcome in outcomes)
-    gate.open.set()  # its late answer finds nobody, and nothing breaks
-
-
 def test_close_before_start_does_nothing() -> None:
     batcher = create(double)
     assert condition(batcher) == "dead"
     batcher.close(SECONDS)
     assert condition(batcher) == "closed"
-
-
-def test_a_batch_that_does_not_come_back_is_given_up_and_the_batcher_recovers_when_it_does() -> None:
-    gate, recorder = Gate(), Recorder()
-    batcher = started(gate, recorder, stuck_seconds=0.05)
-    outcomes = batcher.submit([1, 2, 3, 4, 5])
-    assert all(isinstance(outcome.exception(SECONDS), NotReady) for outcome in outcomes)
-    assert condition(batcher) == "stuck"
-    with pytest.raises(NotReady, match="does not come back"):
-        batcher.submit([6])
-    gate.open.set()
-    while condition(batcher) != "working":
-        time.sleep(0.001)
-    assert results(batcher.submit([7])) == [14]
-    batcher.close(SECONDS)
-    assert gate.seen == [[1, 2, 3, 4], [7]]
-
-
-def test_a_model_that_always_fails_is_told_so_and_probed_until_it_works(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO")
-    broken = threading.Event()
-    broken.set()
-    probes = []
-
-    def run_batch(items: list[int], _: int) -> list[int]:
-        if broken.is_set():
-            raise ValueError("out of memory")
-        return items
-
-    def probe() -> None:
-        probes.append(time.perf_counter())
-        run_batch([0], 1)
-
-    batcher = started(run_batch, probe=probe)
-    for _ in range(3):
-        assert condition(batcher) == "working"
-        [outcome] = batcher.submit([1])
-        assert isinstance(outcome.exception(SECONDS), InferenceFailed)
-    while condition(batcher) != "failing":
-        time.sleep(0.001)
-    while "the model still fails: out of memory" not in caplog.text:
-        time.sleep(0.01)
-    assert probes
-    broken.clear()
-    while condition(batcher) != "working":
-        time.sleep(0.01)
-    assert "the model works again" in caplog.text
-    assert results(batcher.submit([1])) == [1]
-    batcher.close(SECONDS)
-
-
-def test_a_probe_that_does_not_come_back_is_noticed() -> None:
-    go_on, model_is_broken = threading.Event(), [True]
-
-    def run_batch(items: list[int], _: int) -> list[int]:
-        if model_is_broken:
-            raise ValueError("broken")
-        return items
-
-    batcher = started(run_batch, probe=lambda: (go_on.wait(SECONDS), None)[1], stuck_seconds=0.1)
-    for _ in range(3):
-        assert isinstance(batcher.submit([1])[0].exception(SECONDS), InferenceFailed)
-    while condition(batcher) != "failing":
-        time.sleep(0.001)
-    while condition(batcher) != "stuck":  # a second after the failure the probe begins
-        time.sleep(0.01)
-    with pytest.raises(NotReady, match="does not come back"):
-        batcher.submit([1])
-    model_is_broken.clear()
-    go_on.set()
-    while condition(batcher) != "working":
-        time.sleep(0.001)
-    assert results(batcher.submit([1])) == [1]
-    batcher.close(SECONDS)
 
 
 def test_what_was_cancelled_takes_no_room() -> None:
@@ -409,16 +233,4 @@ def test_what_was_cancelled_takes_no_room() -> None:
     [kept] = batcher.submit([4])
     gate.open.set()
     assert results([kept]) == [8]
-    batcher.close(SECONDS)
-
-
-def test_a_thread_that_dies_fails_everybody_and_is_dead(caplog: pytest.LogCaptureFixture) -> None:
-    recorder = Recorder(failure=RuntimeError("a bug in the observer"))
-    batcher = started(double, recorder)
-    outcomes = batcher.submit([1, 2, 3])
-    assert all(isinstance(outcome.exception(SECONDS), NotReady) for outcome in outcomes)
-    assert condition(batcher) == "dead"
-    with pytest.raises(NotReady, match="has died"):
-        batcher.submit([4])
-    assert "a bug in the observer" in caplog.text
     batcher.close(SECONDS)
