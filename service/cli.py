@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from service import __version__
+from service.adoption.adopt_command import adopt_command
 from service.api_keys import new_key
 from service.box_parsing import parse_boxes, split_boxes
 from service.contract.bundle_manifest import BundleError
@@ -47,6 +48,7 @@ def build_command_line() -> typer.Typer:
     app.command("serve")(serve_command)
     app.command("predict")(predict_command)
     app.command("new-key")(new_key_command)
+    app.command("adopt")(adopt_command)
     for entry_point in sorted(entry_points(group=COMMANDS_GROUP), key=lambda entry_point: entry_point.name):
         app.command(entry_point.name)(entry_point.load())
     return app

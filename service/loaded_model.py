@@ -100,8 +100,9 @@ def start_model(engine: KeypointEngine, folder: Path, limits: BatchLimits, metri
         limits: of its batches.
         metrics: told of its batches.
     """
-    sizes = BatchSizes(limits.sizes, engine.warm_up(limits.sizes))
-    runner = _CropRunner(engine, metrics.of_model(engine.manifest.name), limits.sizes[-1])
+    possible = engine.manifest.input.batch_sizes(limits.sizes)
+    sizes = BatchSizes(possible, engine.warm_up(possible))
+    runner = _CropRunner(engine, metrics.of_model(engine.manifest.name), possible[-1])
     batcher = DynamicBatcher[CropHW3, CropAnswer](
         runner.run,
         runner.probe,

@@ -43,7 +43,7 @@ class OnnxEngine:
         self.manifest = BundleManifest.load(bundle)
         self.manifest.verify(bundle)
         self.provider: str = provider
-        self._session = _create_session(bundle / MODEL_FILE, provider, intra_op_threads)
+        self._session = create_session(bundle / MODEL_FILE, provider, intra_op_threads)
         check_graph(self._session, self.manifest)
         self._prepare = InputPreparation(self.manifest.input)
         self._reading = output_reading(self.manifest)
@@ -65,7 +65,12 @@ class OnnxEngine:
         return self._reading.decode(tensors)
 
 
-def _create_session(model: Path, provider: Provider, intra_op_threads: int) -> Any:
+def create_session(model: Path, provider: Provider, intra_op_threads: int) -> Any:
+    """An onnxruntime session on an ONNX file.
+
+    Raises:
+        StartupError: onnxruntime is not there, does not run on the provider, or cannot load the file.
+    """
     onnxruntime = import_onnxruntime()
     wanted = _PROVIDERS[provider]
     if wanted not in onnxruntime.get_available_providers():
@@ -83,7 +88,7 @@ def _create_session(model: Path, provider: Provider, intra_op_threads: int) -> A
         session = onnxruntime.InferenceSession(
             str(model), options, providers=[(wanted, _PROVIDER_OPTIONS[provider])], enable_fallback=False
         )
-    except _errors_of(onnxruntime) as error:
+    except errors_of_onnxruntime() as error:
         raise StartupError(f"{model}: onnxruntime cannot load it on {provider} ({error})") from error
     in_use = session.get_providers()[0]
     if in_use != wanted:
@@ -91,7 +96,7 @@ def _create_session(model: Path, provider: Provider, intra_op_threads: int) -> A
     return session
 
 
-def _errors_of(onnxruntime: Any) -> tuple[type[Exception], ...]:
+def errors_of_onnxruntime() -> tuple[type[Exception], ...]:
     """Every exception of the extension module; they have no common base but Exception."""
-    declared = vars(onnxruntime.capi.onnxruntime_pybind11_state).values()
+    declared = vars(import_onnxruntime().capi.onnxruntime_pybind11_state).values()
     return tuple(value for value in declared if isinstance(value, type) and issubclass(value, Exception))

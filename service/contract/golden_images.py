@@ -1,13 +1,13 @@
 """Golden images: pictures in a bundle with the keypoints expected for them, checked when the model is loaded."""
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from service.contract.bundle_manifest import BundleError, describe_problems
+from service.contract.bundle_manifest import BundleError, KeypointIndex, describe_problems
 
 GOLDEN_FOLDER = "golden"
 GOLDEN_FILE = "golden/golden.json"
@@ -22,6 +22,8 @@ class GoldenImage(BaseModel):
         box: x, y, width, height in image pixels.
         points_in_image: K pairs x, y in image pixels, in manifest order.
         tolerance: how far any found keypoint may lie from the expected one, in image pixels.
+        compared: indices of the keypoints that are compared; None: all. A keypoint that the picture does not show may
+            lie anywhere.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,6 +33,14 @@ class GoldenImage(BaseModel):
     box: tuple[float, float, float, float]
     points_in_image: tuple[tuple[float, float], ...]
     tolerance: float
+    compared: Annotated[tuple[KeypointIndex, ...], Field(min_length=1)] | None = None
+
+    @model_validator(mode="after")
+    def _compared_exist(self) -> Self:
+        count = len(self.points_in_image)
+        if self.compared is not None and max(self.compared) >= count:
+            raise ValueError(f"compared names keypoint {max(self.compared)}, beyond the {count} there are")
+        return self
 
     def check(self, found_points_in_image: NDArray[np.floating[Any]]) -> None:
         """Compare found points (K, 2) with the expected ones.
@@ -44,7 +54,8 @@ class GoldenImage(BaseModel):
                 f"golden image {self.image}: expected points of shape {expected.shape}, "
                 f"found {found_points_in_image.shape}"
             )
-        off = float(np.linalg.norm(found_points_in_image - expected, axis=-1).max())
+        compared = slice(None) if self.compared is None else list(self.compared)
+        off = float(np.linalg.norm(found_points_in_image - expected, axis=-1)[compared].max())
         if not off <= self.tolerance:  # also refuses a NaN
             raise BundleError(
                 f"golden image {self.image}: a keypoint lies {off:.3g} px from where it was at export, "
