@@ -28,6 +28,7 @@ class ApiKey(BaseModel):
         sha256: of the key. A key has 256 random bits, so that a slow hash would protect nothing more.
         images_per_second: what it may ask for on the average; without it there is no limit.
         burst: what it may ask for at once; by default the images of one second, one at least.
+        admin: whether it may change which models are served.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,6 +37,7 @@ class ApiKey(BaseModel):
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     images_per_second: Annotated[float, Field(gt=0)] | None = None
     burst: Annotated[int, Field(ge=1)] | None = None
+    admin: bool = False
 
 
 class _KeyFile(BaseModel):
@@ -108,6 +110,7 @@ class TokenBucket:
 
     def __init__(self, key: ApiKey, clock: Callable[[], float]) -> None:
         self.name = key.name
+        self.admin = key.admin
         self._rate = key.images_per_second
         self._burst = key.burst or max(1.0, self._rate or 1.0)
         self._tokens = float(self._burst)

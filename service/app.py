@@ -18,6 +18,7 @@ from service.model_repository import LoadedBundle, ModelRepository
 from service.pipeline import ImageLimits, KeypointPipeline
 from service.problem_details import answer_errors_with_problems
 from service.readiness import Readiness
+from service.repository_routes import repository_routes
 from service.request_log import RequestLog
 from service.routes import keypoint_routes, metrics_routes, model_routes, probe_routes
 from service.settings import Settings, usable_cores
@@ -68,11 +69,13 @@ def create_app(settings: Settings, bundles: Sequence[LoadedBundle], load: Callab
     metrics.watch_in_flight(lambda: admission.in_flight)
     keys = KeyRing(read_key_file(settings.api_keys)) if settings.api_keys else None
     longest_seconds = settings.deadline_ms / 1000
+    at_start = list(bundles)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         with pipeline:
-            repository.start(bundles)
+            repository.start(at_start)
+            at_start.clear()  # the repository alone says how long they live
             try:
                 yield
             finally:
@@ -110,17 +113,20 @@ def create_app(settings: Settings, bundles: Sequence[LoadedBundle], load: Callab
     app.state.admin = None
     if settings.admin_port is None:
         app.include_router(metrics_routes(metrics))
+        if keys is not None:  # without keys, whoever may ask for keypoints could take the models away
+            app.include_router(repository_routes(repository))
     else:
-        app.state.admin = _create_admin_app(metrics, readiness)
+        app.state.admin = _create_admin_app(metrics, readiness, repository)
     return app
 
 
-def _create_admin_app(metrics: Metrics, readiness: Readiness) -> FastAPI:
-    """Metrics and probes, for a port that clients do not reach."""
+def _create_admin_app(metrics: Metrics, readiness: Readiness, repository: ModelRepository) -> FastAPI:
+    """Metrics, probes and the repository, for a port that clients do not reach."""
     admin = FastAPI(title="Focalpoint, operation", version=__version__, redoc_url=None)
     _add_outer_layers(admin, metrics, readiness)
     admin.include_router(metrics_routes(metrics))
     admin.include_router(probe_routes(readiness))
+    admin.include_router(repository_routes(repository))
     return admin
 
 

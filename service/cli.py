@@ -132,6 +132,7 @@ def new_key_command(
     images_per_second: Annotated[
         float | None, typer.Option(help="What it may ask for on the average; default: no limit.")
     ] = None,
+    admin: Annotated[bool, typer.Option("--admin", help="It may load and unload models.")] = False,
 ) -> None:
     """Make an API key: the key on standard output, for its user, and what to add to the key file on standard error."""
     key, sha256 = new_key()
@@ -139,6 +140,8 @@ def new_key_command(
     lines = ["[[key]]", f'name = "{name}"', f'sha256 = "{sha256}"']
     if images_per_second is not None:
         lines.append(f"images_per_second = {images_per_second:g}")
+    if admin:
+        lines.append("admin = true")
     typer.echo("\n".join(lines), err=True)
 
 

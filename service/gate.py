@@ -8,15 +8,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.admission import Admission
 from service.api_keys import KeyRing
-from service.errors import RequestError
+from service.errors import Forbidden, RequestError
 from service.metrics import Metrics
-from service.paths import BATCH_PATH, KEYPOINTS_PATH, PROBE_PATHS
+from service.paths import BATCH_PATH, KEYPOINTS_PATH, PROBE_PATHS, REPOSITORY_PATH
 from service.problem_details import error_response
 from service.request_record import deadline_seconds
 
 
 class Gate:
-    """Answers 401 or 429 in place of the application.
+    """Answers 401, 403 or 429 in place of the application.
 
     Args:
         app: the application behind it.
@@ -52,6 +52,8 @@ class Gate:
         bucket = None
         if self._keys is not None and path not in PROBE_PATHS:
             bucket = self._keys.identify(headers.get("authorization", ""))
+            if path.startswith(REPOSITORY_PATH) and not bucket.admin:
+                raise Forbidden(f"the API key {bucket.name} has no `admin = true` in the key file")
         scope["state"]["bucket"] = bucket
         if path in (KEYPOINTS_PATH, BATCH_PATH) and scope["method"] == "POST":
             self._admission.check(deadline_seconds(headers, self._longest_seconds))

@@ -18,6 +18,8 @@ from service.engine import KeypointEngine
 from service.errors import InferenceFailed
 from service.metrics import Metrics, ModelMetrics
 
+CARD_FILE = "MODEL_CARD.md"
+
 CropHW3 = NDArray[np.uint8]
 
 
@@ -75,6 +77,7 @@ class LoadedModel:
         self.provider = engine.provider
         self.identity = ModelIdentity.of_manifest(engine.manifest)
         self.folder = folder
+        self.card = read_card(folder)
         self.batcher = batcher
         self._drain_seconds = drain_seconds
 
@@ -113,6 +116,12 @@ def start_model(engine: KeypointEngine, folder: Path, limits: BatchLimits, metri
     )
     batcher.start()
     return LoadedModel(engine, batcher, folder, limits.drain_seconds)
+
+
+def read_card(folder: Path) -> str:
+    """The text of a bundle's model card; empty if it has none."""
+    path = folder / CARD_FILE
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 class _CropRunner:

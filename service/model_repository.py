@@ -101,7 +101,7 @@ class ModelRepository:
         metrics: Metrics,
         default: str | None = None,
     ) -> None:
-        self._root = root
+        self.root = root
         self._load = load
         self._limits = limits
         self._metrics = metrics
@@ -139,6 +139,10 @@ class ModelRepository:
         await asyncio.gather(*(asyncio.to_thread(model.close) for model in self.models), *self._draining)
         self._places = []
 
+    def versions(self, name: str) -> list[str]:
+        """The versions of a model that are served, ascending."""
+        return [model.identity.version for model in self.models if model.identity.name == name]
+
     def ready_conditions(self) -> list[BatcherCondition]:
         """Of what requests that name no model get; of every model, if there is no default."""
         return [model.batcher.condition for model in self._answering_by_default()]
@@ -169,8 +173,11 @@ class ModelRepository:
         """The model that a request for this name and version would use; raises as `use`."""
         return self._place(name, version).model
 
-    async def load(self, name: str, version: str | None = None) -> LoadedModel:
+    async def load(self, name: str, version: str | None = None) -> tuple[LoadedModel, list[LoadedModel]]:
         """Load a bundle afresh, in place of the model that came from the same folder, if there is one.
+
+        Returns:
+            the model that is served now, and those that are not any more.
 
         Args:
             name: of the model.
@@ -182,7 +189,7 @@ class ModelRepository:
             Conflict: the default model would be gone.
         """
         async with self._changing:
-            found = await self._find_bundles()
+            found = await self.find_bundles()
             of_folder = {model.folder for model in self.models if model.identity.name == name}
             of_name = [bundle for bundle in found if bundle.name == name or bundle.folder in of_folder]
             wanted = [bundle for bundle in of_name if version in (None, bundle.version)]
@@ -216,13 +223,15 @@ class ModelRepository:
             UnusableBundle: the folder cannot be read, or holds no bundle; then nothing changes.
         """
         async with self._changing:
-            found = await self._find_bundles()
+            found = await self.find_bundles()
             report = Rescan([], [], [])
             for bundle in found:
                 if self._is_served(bundle):
                     continue
                 try:
-                    report.loaded.append(await self._bring_in(bundle))
+                    loaded, unloaded = await self._bring_in(bundle)
+                    report.loaded.append(loaded)
+                    report.unloaded.extend(unloaded)
                 except (UnusableBundle, Conflict) as error:
                     report.refused.append(Refusal(bundle.name, bundle.version, str(error)))
             folders = {bundle.folder for bundle in found}
@@ -252,30 +261,34 @@ class ModelRepository:
     def _is_served(self, bundle: FoundBundle) -> bool:
         return any(model.folder == bundle.folder and model.manifest == bundle.manifest for model in self.models)
 
-    async def _find_bundles(self) -> list[FoundBundle]:
+    async def find_bundles(self) -> list[FoundBundle]:
+        """What could be loaded.
+
+        Raises:
+            UnusableBundle: the folder cannot be read, or holds no bundle.
+        """
         try:
-            return await asyncio.to_thread(find_bundles, self._root)
+            return await asyncio.to_thread(find_bundles, self.root)
         except BundleError as error:
             raise UnusableBundle(str(error)) from error
 
-    async def _bring_in(self, bundle: FoundBundle) -> LoadedModel:
+    async def _bring_in(self, bundle: FoundBundle) -> tuple[LoadedModel, list[LoadedModel]]:
         """Load, warm up, and only then change anything."""
         if bundle.fault:
-            raise UnusableBundle(bundle.fault)
+            raise _refused(bundle.fault)
         self._refuse_to_lose_default(self._replaced_by(bundle), bundle.name)
         try:
             model = await asyncio.to_thread(self._make, bundle.folder)
         except (BundleError, StartupError) as error:
-            _logger.warning("not loaded: %s", error)
-            raise UnusableBundle(str(error)) from error
+            raise _refused(str(error)) from error
         if model.manifest != bundle.manifest:
             await asyncio.to_thread(model.close)
-            raise UnusableBundle(f"{bundle.folder}: it changed while it was loaded")
+            raise _refused(f"{bundle.folder}: it changed while it was loaded")
         replaced = self._replaced_by(bundle)
         self._retire(replaced)
         self._places = [place for place in self._places if place not in replaced]
         self._put(model)
-        return model
+        return model, [place.model for place in replaced]
 
     def _make(self, folder: Path) -> LoadedModel:
         try:
@@ -323,6 +336,11 @@ class ModelRepository:
             task = asyncio.create_task(_close_when_unused(place))
             self._draining.add(task)
             task.add_done_callback(self._draining.discard)
+
+
+def _refused(why: str) -> UnusableBundle:
+    _logger.warning("a bundle is refused: %s", why)
+    return UnusableBundle(why)
 
 
 async def _close_when_unused(place: _Place) -> None:

@@ -1,7 +1,8 @@
 """What the OpenAPI document says of request bodies, which the framework cannot know: the service reads them itself."""
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
+from service.answer_options import AnswerFormat, Coordinates
 from service.schemas import KeypointsBatchRequest, KeypointsRequest
 
 _DEADLINE: Final = {
@@ -23,6 +24,20 @@ _BOXES_IN_QUERY: Final = {
     "schema": {"type": "string"},
     "example": "96,40,128,160",
 }
+_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "model": {"type": "string", "description": "name of the model; without it the default"},
+    "version": {"type": "string", "description": "of the model; without it the newest"},
+    "coordinates": {
+        "type": "string",
+        "enum": list(get_args(Coordinates)),
+        "description": "pixels of the picture, or shares of its width and height",
+    },
+    "format": {"type": "string", "enum": list(get_args(AnswerFormat)), "description": "the shape of the answer"},
+}
+_OPTIONS_IN_QUERY: Final = [
+    {"name": name, "in": "query", "description": f"for a raw image body: {schema['description']}", "schema": schema}
+    for name, schema in _OPTIONS.items()
+]
 _FILE: Final = {"type": "string", "format": "binary"}
 _FORM: Final = {
     "type": "object",
@@ -30,6 +45,7 @@ _FORM: Final = {
     "properties": {
         "file": _FILE,
         "boxes": {"type": "string", "description": "JSON: [[x, y, width, height], ...]"},
+        **_OPTIONS,
     },
 }
 _BATCH_FORM: Final = {
@@ -38,10 +54,11 @@ _BATCH_FORM: Final = {
     "properties": {
         "file": {"type": "array", "items": _FILE},
         "boxes": {"type": "string", "description": "JSON: for each file [[x, y, width, height], ...] or null"},
+        **_OPTIONS,
     },
 }
 KEYPOINTS_REQUEST: Final[dict[str, Any]] = {
-    "parameters": [_BOXES_IN_QUERY, _DEADLINE, _REQUEST_ID],
+    "parameters": [_BOXES_IN_QUERY, *_OPTIONS_IN_QUERY, _DEADLINE, _REQUEST_ID],
     "requestBody": {
         "required": True,
         "content": {
@@ -64,7 +81,7 @@ BATCH_REQUEST: Final[dict[str, Any]] = {
         },
     },
 }
-_ALWAYS: Final = ("bad-request", "unauthorized", "request-timeout", "too-large", "unsupported-media-type")
+_ALWAYS: Final = ("bad-request", "unauthorized", "not-found", "request-timeout", "too-large", "unsupported-media-type")
 _LATER: Final = ("overloaded", "internal", "not-ready", "deadline-exceeded")
 KEYPOINTS_PROBLEMS: Final = (*_ALWAYS, "unprocessable-image", "invalid-parameter", *_LATER)
 BATCH_PROBLEMS: Final = (*_ALWAYS, "invalid-parameter", *_LATER)

@@ -4,5 +4,6 @@ from typing import Final
 
 KEYPOINTS_PATH: Final = "/v1/keypoints"
 BATCH_PATH: Final = "/v1/keypoints:batch"
+REPOSITORY_PATH: Final = "/v1/repository"
 PROBE_PATHS: Final = frozenset({"/livez", "/readyz"})
 OPERATION_PATHS: Final = PROBE_PATHS | {"/metrics"}

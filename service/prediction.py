@@ -8,6 +8,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from service.answer_encoding import encode_answer
+from service.answer_options import AnswerOptions
 from service.app import batch_limits, create_pipeline
 from service.contract.crop_transform import Box
 from service.drawing import draw_instances
@@ -18,7 +20,6 @@ from service.loaded_model import start_model
 from service.metrics import Metrics
 from service.pipeline import Estimate
 from service.request_record import RequestRecord
-from service.schemas import encode_keypoints_answer
 from service.settings import Settings
 
 
@@ -46,7 +47,7 @@ def predict(settings: Settings, engine: KeypointEngine, image: Path, boxes: Sequ
             estimate = asyncio.run(pipeline.estimate(model, image_bytes, boxes, RequestRecord("")))
     finally:
         model.close()
-    return Prediction(encode_keypoints_answer(engine.manifest, estimate), estimate)
+    return Prediction(encode_answer(engine.manifest, estimate, AnswerOptions()), estimate)
 
 
 def write_drawing(

@@ -1,12 +1,14 @@
-"""Three ways to send a picture, two to send several, read into one: the images' bytes and their boxes."""
+"""Three ways to send a picture, two to send several, read into one: images' bytes, their boxes, and the options."""
 
 import base64
 import binascii
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from service.answer_options import OPTION_NAMES, AnswerOptions, parse_options
 from service.box_parsing import parse_boxes, split_boxes
 from service.contract.crop_transform import Box
 from service.errors import BadRequest, InvalidParameter, RequestError, UnsupportedMediaType
@@ -16,6 +18,7 @@ from service.quoting import quoted
 
 _VALUES_PER_BOX = 20  # five are needed; so a little too much is told in terms of boxes, and a flood never gets parsed
 _VALUES_BESIDE_BOXES = 1000
+_LONGEST_OPTION = 1000  # bytes; what is longer is refused anyway
 
 
 class KeypointsInput(NamedTuple):
@@ -25,22 +28,23 @@ class KeypointsInput(NamedTuple):
     boxes: list[Box]
 
 
-async def read_keypoints_input(request: Request, max_boxes: int) -> KeypointsInput:
+async def read_keypoints_input(request: Request, max_boxes: int) -> tuple[KeypointsInput, AnswerOptions]:
     """Read the body by its content type.
 
-    - `image/...` or `application/octet-stream`: the file itself, boxes in the query as `x,y,w,h;x,y,w,h`
-    - `multipart/form-data`: `file`, and `boxes` as JSON
-    - `application/json`: `image` in base64, and `boxes`
+    - `image/...` or `application/octet-stream`: the file itself, boxes in the query as `x,y,w,h;x,y,w,h`, and options
+    - `multipart/form-data`: `file`, `boxes` as JSON, and options
+    - `application/json`: `image` in base64, `boxes`, and options
 
     Raises:
         RequestError: another content type, a body that is not of its type, or a value that is not valid.
     """
     media_type = _media_type(request)
     if media_type.startswith("image/") or media_type == "application/octet-stream":
-        return _input(await request.body(), split_boxes(request.query_params.get("boxes", "")), max_boxes)
-    _refuse_boxes_in_query(request)
+        options = parse_options(request.query_params)
+        return _input(await request.body(), split_boxes(request.query_params.get("boxes", "")), max_boxes), options
+    _refuse_parameters_in_query(request)
     if media_type == "multipart/form-data":
-        return _one_of_form(await _form(request, 2), max_boxes)
+        return _one_of_form(await _form(request, 2 + len(OPTION_NAMES)), max_boxes)
     if media_type == "application/json":
         # A body of megabytes takes milliseconds to parse, which belong into a thread.
         return await run_in_threadpool(_one_of_json, await request.body(), max_boxes)
@@ -50,22 +54,24 @@ async def read_keypoints_input(request: Request, max_boxes: int) -> KeypointsInp
     )
 
 
-async def read_batch_input(request: Request, max_images: int, max_boxes: int) -> list[KeypointsInput | RequestError]:
+async def read_batch_input(
+    request: Request, max_images: int, max_boxes: int
+) -> tuple[list[KeypointsInput | RequestError], AnswerOptions]:
     """Read a body with several pictures by its content type.
 
-    - `multipart/form-data`: one `file` for each, and `boxes` as JSON: for each file a list of boxes, or null
-    - `application/json`: `images`, a list of objects with `image` in base64, and `boxes`
+    - `multipart/form-data`: one `file` for each, and `boxes` as JSON: for each file a list of boxes, or null; options
+    - `application/json`: `images`, a list of objects with `image` in base64, and `boxes`; options beside it
 
     Returns:
-        for each picture, in order, its input or what is wrong with it.
+        for each picture, in order, its input or what is wrong with it; and the options of all.
 
     Raises:
         RequestError: what is wrong with the request as a whole: its type, its form, the number of pictures.
     """
     media_type = _media_type(request)
-    _refuse_boxes_in_query(request)
+    _refuse_parameters_in_query(request)
     if media_type == "multipart/form-data":
-        parts = await _form(request, max_images + 1)
+        parts = await _form(request, max_images + 1 + len(OPTION_NAMES))
         return await run_in_threadpool(_all_of_form, parts, max_images, max_boxes)
     if media_type == "application/json":
         return await run_in_threadpool(_all_of_json, await request.body(), max_images, max_boxes)
@@ -78,9 +84,10 @@ def _media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def _refuse_boxes_in_query(request: Request) -> None:
-    if "boxes" in request.query_params:
-        raise InvalidParameter("boxes: expected beside the image in the body, found in the query")
+def _refuse_parameters_in_query(request: Request) -> None:
+    for name in ("boxes", *OPTION_NAMES):
+        if name in request.query_params:
+            raise InvalidParameter(f"{name}: expected beside the image in the body, found in the query")
 
 
 async def _form(request: Request, max_parts: int) -> list[Part]:
@@ -89,22 +96,37 @@ async def _form(request: Request, max_parts: int) -> list[Part]:
     )
 
 
-def _one_of_form(parts: list[Part], max_boxes: int) -> KeypointsInput:
-    _check_names("form field", [part.name for part in parts], "file", "boxes")
+def _one_of_form(parts: list[Part], max_boxes: int) -> tuple[KeypointsInput, AnswerOptions]:
+    _check_names("form field", [part.name for part in parts], "file", "boxes", *OPTION_NAMES)
     by_name = {part.name: part for part in parts}
-    return _input(_file(by_name["file"]), _boxes_of_form(by_name.get("boxes"), [], 1, max_boxes), max_boxes)
+    image = _input(_file(by_name["file"]), _boxes_of_form(by_name.get("boxes"), [], 1, max_boxes), max_boxes)
+    return image, _options_of_form(by_name)
 
 
-def _all_of_form(parts: list[Part], max_images: int, max_boxes: int) -> list[KeypointsInput | RequestError]:
+def _all_of_form(
+    parts: list[Part], max_images: int, max_boxes: int
+) -> tuple[list[KeypointsInput | RequestError], AnswerOptions]:
     files = [part for part in parts if part.name == "file"]
     others = [part for part in parts if part.name != "file"]
-    _check_names("form field", [part.name for part in (*files[:1], *others)], "file", "boxes")
+    _check_names("form field", [part.name for part in (*files[:1], *others)], "file", "boxes", *OPTION_NAMES)
     _check_count("file", len(files), max_images)
-    no_boxes = [None] * len(files)
-    boxes = _boxes_of_form(others[0] if others else None, no_boxes, max_images, max_boxes)
+    by_name = {part.name: part for part in others}
+    boxes = _boxes_of_form(by_name.get("boxes"), [None] * len(files), max_images, max_boxes)
     if not isinstance(boxes, list) or len(boxes) != len(files):
         raise InvalidParameter(f"boxes: expected a list or null for each of {len(files)} files, found {quoted(boxes)}")
-    return [_each(file, of_file, max_boxes) for file, of_file in zip(files, boxes, strict=True)]
+    images = [_each(file, of_file, max_boxes) for file, of_file in zip(files, boxes, strict=True)]
+    return images, _options_of_form(by_name)
+
+
+def _options_of_form(by_name: dict[str, Part]) -> AnswerOptions:
+    options = {name: part for name, part in by_name.items() if name in OPTION_NAMES}
+    return parse_options({name: _option_of_form(part) for name, part in options.items()})
+
+
+def _option_of_form(part: Part) -> str | bytes:
+    """A file in place of a text stays bytes, which no option may be."""
+    content = part.content[:_LONGEST_OPTION]
+    return content if part.is_file else content.decode("utf-8", "replace")
 
 
 def _each(file: Part, boxes: Any, max_boxes: int) -> KeypointsInput | RequestError:
@@ -132,15 +154,18 @@ def _boxes_of_form(part: Part | None, default: Any, max_images: int, max_boxes: 
         raise InvalidParameter(f"boxes: expected JSON, found {quoted(found)} ({error})") from error
 
 
-def _one_of_json(body: bytes, max_boxes: int) -> KeypointsInput:
-    return _object(_json(body, 1, max_boxes), max_boxes)
+def _one_of_json(body: bytes, max_boxes: int) -> tuple[KeypointsInput, AnswerOptions]:
+    fields = _json(body, 1, max_boxes)
+    return _object(fields, max_boxes, OPTION_NAMES), parse_options(fields)
 
 
-def _all_of_json(body: bytes, max_images: int, max_boxes: int) -> list[KeypointsInput | RequestError]:
+def _all_of_json(
+    body: bytes, max_images: int, max_boxes: int
+) -> tuple[list[KeypointsInput | RequestError], AnswerOptions]:
     fields = _json(body, max_images, max_boxes)
     if not isinstance(fields, dict):
         raise BadRequest(f"expected a JSON object with images, found {quoted(fields)}")
-    _check_names("member", list(fields), "images")
+    _check_names("member", list(fields), "images", *OPTION_NAMES)
     images = fields["images"]
     if not isinstance(images, list):
         raise InvalidParameter(f"images: expected a list of objects with image and boxes, found {quoted(images)}")
@@ -152,7 +177,7 @@ def _all_of_json(body: bytes, max_images: int, max_boxes: int) -> list[Keypoints
         except RequestError as error:
             return error
 
-    return [one(image) for image in images]
+    return [one(image) for image in images], parse_options(fields)
 
 
 def _json(body: bytes, max_images: int, max_boxes: int) -> Any:
@@ -166,10 +191,10 @@ def _max_values(max_images: int, max_boxes: int) -> int:
     return _VALUES_BESIDE_BOXES + _VALUES_PER_BOX * max_images * max_boxes
 
 
-def _object(fields: Any, max_boxes: int) -> KeypointsInput:
+def _object(fields: Any, max_boxes: int, options: Sequence[str] = ()) -> KeypointsInput:
     if not isinstance(fields, dict):
         raise BadRequest(f"expected a JSON object with image and boxes, found {quoted(fields)}")
-    _check_names("member", list(fields), "image", "boxes")
+    _check_names("member", list(fields), "image", "boxes", *options)
     image = fields["image"]
     if isinstance(image, str) and "://" in image[:20]:
         raise InvalidParameter(f"image: expected the file in base64, found {quoted(image)}; URLs are not fetched")
@@ -192,7 +217,7 @@ def _check_count(name: str, count: int, max_images: int) -> None:
 
 
 def _check_names(kind: str, found: list[str], required: str, *optional: str) -> None:
-    expected = " and ".join((required, *optional))
+    expected = ", ".join((required, *optional))
     if required not in found:
         raise InvalidParameter(f"expected the {kind} {required}, found {quoted(found)}")
     if len(set(found)) < len(found):

@@ -10,6 +10,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.requests import ClientDisconnect
 
 from service.admission import Admission
+from service.answer_encoding import encode_answer, encode_batch_answer
 from service.disconnection import ClientDisconnectedError, unless_disconnected
 from service.errors import DeadlineExceeded
 from service.metrics import Metrics
@@ -22,13 +23,13 @@ from service.readiness import Readiness
 from service.request_reading import read_batch_input, read_keypoints_input
 from service.request_record import RequestRecord, deadline_seconds
 from service.schemas import (
+    CocoAnswer,
+    CompactAnswer,
     KeypointsAnswer,
     KeypointsBatchAnswer,
-    ModelDescription,
+    ModelDetails,
     ModelList,
     describe_model,
-    encode_batch_answer,
-    encode_keypoints_answer,
 )
 from service.several_images import estimate_several
 
@@ -69,7 +70,7 @@ def keypoint_routes(
         KEYPOINTS_PATH,
         summary="Keypoints of the objects in a picture",
         response_class=Response,
-        responses={200: {"model": KeypointsAnswer}, **problem_schema(*KEYPOINTS_PROBLEMS)},
+        responses={200: {"model": KeypointsAnswer | CocoAnswer | CompactAnswer}, **problem_schema(*KEYPOINTS_PROBLEMS)},
         openapi_extra=KEYPOINTS_REQUEST,
     )
     async def keypoints(request: Request) -> Response:
@@ -78,15 +79,15 @@ def keypoint_routes(
 
         async def answer(allowed: float) -> bytes:
             with record.stage("read"):
-                image_bytes, boxes = await read_keypoints_input(request, max_boxes)
-            with repository.use() as model:
+                (image_bytes, boxes), options = await read_keypoints_input(request, max_boxes)
+            with repository.use(options.model, options.version) as model:
                 record.model = model.identity
                 with admission.admit(allowed) as place:
                     work = pipeline.estimate(model, image_bytes, boxes, record, record.arrived + allowed)
                     estimate = await unless_disconnected(request.receive, work)
                     place.answered = 1
             with record.stage("encode_response"):
-                return encode_keypoints_answer(model.manifest, estimate)
+                return encode_answer(model.manifest, estimate, options)
 
         return await answer_in_time(request, answer)
 
@@ -103,10 +104,10 @@ def keypoint_routes(
 
         async def answer(allowed: float) -> bytes:
             with record.stage("read"):
-                inputs = await read_batch_input(request, max_images, max_boxes)
+                inputs, options = await read_batch_input(request, max_images, max_boxes)
             if request.state.bucket is not None:
                 request.state.bucket.take_in_place_of_one(len(inputs))
-            with repository.use() as model:
+            with repository.use(options.model, options.version) as model:
                 record.model = model.identity
                 with admission.admit(allowed, len(inputs)) as place:
                     work = estimate_several(
@@ -121,7 +122,7 @@ def keypoint_routes(
                     estimates = await unless_disconnected(request.receive, work)
                     place.answered = sum(isinstance(estimate, Estimate) for estimate in estimates)
             with record.stage("encode_response"):
-                return encode_batch_answer(model.manifest, estimates)
+                return encode_batch_answer(model.manifest, estimates, options)
 
         return await answer_in_time(request, answer)
 
@@ -137,9 +138,11 @@ def model_routes(repository: ModelRepository) -> APIRouter:
         return ModelList(models=[describe_model(model.manifest, model.provider) for model in repository.models])
 
     @router.get("/v1/models/{name}", summary="One model", responses=problem_schema("not-found", "invalid-parameter"))
-    async def one_model(name: str) -> ModelDescription:
-        model = repository.find(name)
-        return describe_model(model.manifest, model.provider)
+    async def one_model(name: str, version: str | None = None) -> ModelDetails:
+        """The newest version, or the one that is asked for."""
+        model = repository.find(name, version)
+        described = describe_model(model.manifest, model.provider).model_dump()
+        return ModelDetails(**described, versions=repository.versions(name), card=model.card)
 
     return router
 

@@ -1,19 +1,11 @@
-"""The public JSON: what an answer looks like, for the documentation and for the encoder."""
+"""The public JSON: what requests and answers look like, for the documentation and for who reads it."""
 
-from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
-import numpy as np
-import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.answer_options import AnswerFormat, Coordinates
 from service.contract.bundle_manifest import Accuracy, BundleManifest, Licence
-from service.errors import RequestError
-from service.pipeline import Estimate, Instance
-from service.problem_details import problem_members
-
-_PIXEL_DECIMALS = 3
-_SCORE_DECIMALS = 4
 
 Score = Annotated[float, Field(ge=0, le=1)]
 
@@ -33,7 +25,11 @@ class ImageSize(BaseModel):
 
 
 class KeypointAnswer(BaseModel):
-    """One keypoint; x right and y down in pixels of the picture, the centre of the first pixel at 0, 0."""
+    """One keypoint; x right and y down in pixels of the picture, the centre of the first pixel at 0, 0.
+
+    With `coordinates=normalized` the left and top edges of the picture are 0, the right and bottom ones 1:
+    `(x + 0.5) / width`, `(y + 0.5) / height`.
+    """
 
     name: str
     x: float
@@ -50,15 +46,65 @@ class InstanceAnswer(BaseModel):
 
 
 class KeypointsAnswer(BaseModel):
-    """The answer of `POST /v1/keypoints`."""
+    """The answer of `POST /v1/keypoints`, in the format `native`."""
 
     model: ModelName
     image: ImageSize
     instances: list[InstanceAnswer]
 
 
-class KeypointsRequest(BaseModel):
-    """The JSON form of a request."""
+class CocoCategory(BaseModel):
+    """What the keypoints are, as in COCO's annotation files: the skeleton counts from 1."""
+
+    id: Literal[1]
+    name: str
+    keypoints: list[str]
+    skeleton: list[tuple[int, int]]
+
+
+class CocoResult(BaseModel):
+    """One object, as in COCO's results files."""
+
+    category_id: Literal[1]
+    bbox: tuple[float, float, float, float]
+    keypoints: list[float] = Field(description="x, y and score of each keypoint in turn")
+    score: Score
+
+
+class CocoAnswer(BaseModel):
+    """The answer in the format `coco`."""
+
+    model: ModelName
+    image: ImageSize
+    category: CocoCategory
+    results: list[CocoResult]
+
+
+class CompactAnswer(BaseModel):
+    """The answer in the format `compact`: flat numbers, without names."""
+
+    model: ModelName
+    image: ImageSize
+    boxes: list[tuple[float, float, float, float]]
+    scores: list[Score]
+    keypoints: list[list[float]] = Field(description="for each object x, y and score of each keypoint in turn")
+
+
+class _Options(BaseModel):
+    """The options that stand in the body."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str | None = Field(default=None, description="name of the model; without it the default")
+    version: str | None = Field(default=None, description="of the model; without it the newest")
+    coordinates: Coordinates = Field(
+        default="pixel", description="pixels of the picture, or shares of its width and height"
+    )
+    format: AnswerFormat = Field(default="native", description="the shape of the answer")
+
+
+class ImageWithBoxes(BaseModel):
+    """One of several pictures."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -66,6 +112,10 @@ class KeypointsRequest(BaseModel):
     boxes: list[tuple[float, float, float, float]] = Field(
         default=[], description="x, y, width, height in pixels; none: the whole picture shows one object"
     )
+
+
+class KeypointsRequest(_Options, ImageWithBoxes):
+    """The JSON form of a request."""
 
 
 class ProblemAnswer(BaseModel):
@@ -77,18 +127,18 @@ class ProblemAnswer(BaseModel):
     detail: str = Field(description="what was expected and what was found")
 
 
-class KeypointsBatchRequest(BaseModel):
+class KeypointsBatchRequest(_Options):
     """The JSON form of a request with several pictures."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    images: Annotated[list[KeypointsRequest], Field(min_length=1)]
+    images: Annotated[list[ImageWithBoxes], Field(min_length=1)]
 
 
 class KeypointsBatchAnswer(BaseModel):
     """The answer of `POST /v1/keypoints:batch`."""
 
-    results: list[KeypointsAnswer | ProblemAnswer] = Field(description="one for each picture, in their order")
+    results: list[KeypointsAnswer | CocoAnswer | CompactAnswer | ProblemAnswer] = Field(
+        description="one for each picture, in their order"
+    )
 
 
 class ModelDescription(BaseModel):
@@ -108,6 +158,13 @@ class ModelDescription(BaseModel):
     accuracy: tuple[Accuracy, ...]
     sha256: dict[str, str]
     provider: str
+
+
+class ModelDetails(ModelDescription):
+    """The answer of `GET /v1/models/{name}`."""
+
+    versions: list[str] = Field(description="all that are served, the newest last")
+    card: str = Field(description="the bundle's MODEL_CARD.md; empty if it has none")
 
 
 class ModelList(BaseModel):
@@ -134,42 +191,3 @@ def describe_model(manifest: BundleManifest, provider: str) -> ModelDescription:
         sha256=manifest.sha256,
         provider=provider,
     )
-
-
-def encode_keypoints_answer(manifest: BundleManifest, estimate: Estimate) -> bytes:
-    """The JSON of a `KeypointsAnswer`; pixels to a thousandth, scores to four decimals.
-
-    Plain dictionaries: building and dumping the models above takes forty times as long.
-    """
-    names = manifest.keypoints.names
-    answer = {
-        "model": {"name": manifest.name, "version": manifest.version},
-        "image": {"width": estimate.width, "height": estimate.height},
-        "instances": [_instance(instance, names) for instance in estimate.instances],
-    }
-    return orjson.dumps(answer)
-
-
-def encode_batch_answer(manifest: BundleManifest, outcomes: Sequence[Estimate | RequestError]) -> bytes:
-    """The JSON of a `KeypointsBatchAnswer`: for each outcome the answer or the problem that it would be on its own."""
-    return b'{"results":[' + b",".join(_encode_outcome(manifest, outcome) for outcome in outcomes) + b"]}"
-
-
-def _encode_outcome(manifest: BundleManifest, outcome: Estimate | RequestError) -> bytes:
-    if isinstance(outcome, RequestError):
-        return orjson.dumps(problem_members(outcome.slug, str(outcome), outcome.members))
-    return encode_keypoints_answer(manifest, outcome)
-
-
-def _instance(instance: Instance, names: tuple[str, ...]) -> dict[str, object]:
-    box = instance.box
-    points = np.round(instance.points_in_image, _PIXEL_DECIMALS).tolist()
-    scores = np.round(instance.scores.astype(np.float64), _SCORE_DECIMALS).tolist()
-    return {
-        "box": [round(number, _PIXEL_DECIMALS) for number in (box.x, box.y, box.width, box.height)],
-        "score": round(float(instance.scores.mean()), _SCORE_DECIMALS),
-        "keypoints": [
-            {"name": name, "x": x, "y": y, "score": score}
-            for name, (x, y), score in zip(names, points, scores, strict=True)
-        ],
-    }

@@ -7,10 +7,12 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import cv2
 import uvicorn
@@ -19,9 +21,9 @@ from starlette.types import ASGIApp
 from service.app import create_app
 from service.connections import ConnectionProblem, connection_class
 from service.engine import KeypointEngine
-from service.errors import EngineDied, InvalidSetting, StartupError
+from service.errors import EngineDied, InvalidSetting, RequestError, StartupError
 from service.image_decoding import silence_native_libraries
-from service.model_repository import load_bundles
+from service.model_repository import ModelRepository, load_bundles
 from service.settings import Settings
 
 _logger = logging.getLogger(__name__)
@@ -36,6 +38,7 @@ class DrainingServer(uvicorn.Server):
         not_ready: called on the first signal.
         drain_delay_seconds: how long to go on serving after it.
         is_dead: asked ten times a second; once it says yes, the server stops too.
+        rescan: started by SIGHUP.
     """
 
     def __init__(
@@ -45,12 +48,15 @@ class DrainingServer(uvicorn.Server):
         not_ready: Callable[[], None],
         drain_delay_seconds: float,
         is_dead: Callable[[], bool],
+        rescan: Callable[[], Coroutine[Any, Any, object]],
     ) -> None:
         super().__init__(config)
         self._admin = admin
         self._not_ready = not_ready
         self._drain_delay_seconds = drain_delay_seconds
         self._is_dead = is_dead
+        self._rescan = rescan
+        self._rescanning: set[asyncio.Task[object]] = set()
         self._exit_at: float | None = None
         self._admin_serving: asyncio.Task[None] | None = None
         self.stopped_by_death = False
@@ -80,8 +86,14 @@ class DrainingServer(uvicorn.Server):
         # second each time, in which nobody is answered.
         gc.collect()
         gc.freeze()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._start_rescan)
         if self._admin is not None:
             self._admin_serving = asyncio.create_task(self._admin.serve())
+
+    def _start_rescan(self) -> None:
+        task = asyncio.create_task(self._rescan())
+        self._rescanning.add(task)
+        task.add_done_callback(self._rescanning.discard)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Finish, then let the admin server finish."""
@@ -125,7 +137,8 @@ def serve(settings: Settings, load: Callable[[Path], KeypointEngine]) -> None:
     if settings.admin_port is not None:
         admin = _AdminServer(_uvicorn_config(settings, app.state.admin, settings.admin_port, app.state.refused))
     config = _uvicorn_config(settings, app, settings.port, app.state.refused)
-    server = DrainingServer(config, admin, not_ready, settings.drain_delay_ms / 1000, readiness.has_died)
+    delay = settings.drain_delay_ms / 1000
+    server = DrainingServer(config, admin, not_ready, delay, readiness.has_died, partial(_rescan, app.state.repository))
     # uvicorn raises the signal again when it is done, for whoever had a handler; having stopped as asked is success.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
@@ -140,6 +153,18 @@ def serve(settings: Settings, load: Callable[[Path], KeypointEngine]) -> None:
         _logger.warning("%d accepted requests were cut off by drain_timeout_ms", readiness.cut_off)
     else:
         _logger.info("every accepted request is answered")
+
+
+async def _rescan(repository: ModelRepository) -> None:
+    """What nobody reads as an answer goes into the log."""
+    try:
+        report = await repository.rescan()
+    except RequestError as error:
+        _logger.warning("rescan: %s", error)
+        return
+    _logger.info(
+        "rescan: %d loaded, %d unloaded, %d refused", len(report.loaded), len(report.unloaded), len(report.refused)
+    )
 
 
 def _check_certificate(settings: Settings) -> None:

@@ -100,13 +100,21 @@ class FakeEngine:
 
 
 def write_bundle(
-    folder: Path, *, golden_shift: float = 0.0, batch: str | int = "N", input_type: int = TensorProto.UINT8
+    folder: Path,
+    *,
+    golden_shift: float = 0.0,
+    batch: str | int = "N",
+    input_type: int = TensorProto.UINT8,
+    **changes: Any,
 ) -> Path:
-    """Write the fake model as a bundle with one golden image; the arguments make it a wrong one."""
+    """Write the fake model as a bundle with one golden image; the arguments make it a wrong one.
+
+    `changes` are of its manifest.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     save_model(_graph(batch, input_type), str(folder / "model.onnx"))
     digest = hashlib.sha256((folder / "model.onnx").read_bytes()).hexdigest()
-    fake_manifest({"model.onnx": digest}).save(folder)
+    fake_manifest({"model.onnx": digest}, **changes).save(folder)
     expected = CENTRES + golden_shift
     golden = GoldenImage(
         image="discs.png",

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from service.app import create_app
 from service.connections import connection_class
 from service.engine import KeypointEngine
-from service.model_repository import LoadedBundle
+from service.model_repository import LoadedBundle, load_bundles
 from service.settings import Settings
 from tests.fakes import FakeEngine, write_bundle
 
@@ -45,11 +45,24 @@ def unloadable(folder: Path) -> KeypointEngine:
 
 @contextmanager
 def running_server(engine: KeypointEngine, **settings: Any) -> Iterator[RunningServer]:
-    """Serve until the block ends."""
-    app = create_app(Settings(**settings), [LoadedBundle(Path("discs"), engine)], unloadable)
-    listener = socket.create_server(("127.0.0.1", 0))
+    """Serve one model until the block ends."""
     read = Settings(**settings)
-    connections = connection_class(read.max_connections, read.slow_connection_ms / 1000, app.state.refused)
+    with _running(create_app(read, [LoadedBundle(Path("discs"), engine)], unloadable), read) as running:
+        yield running
+
+
+@contextmanager
+def running_repository(root: Path, load: Callable[[Path], KeypointEngine], **settings: Any) -> Iterator[RunningServer]:
+    """Serve all that a folder holds until the block ends."""
+    read = Settings(model=root, **settings)
+    with _running(create_app(read, load_bundles(root, load), load), read) as running:
+        yield running
+
+
+@contextmanager
+def _running(app: FastAPI, settings: Settings) -> Iterator[RunningServer]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    connections = connection_class(settings.max_connections, settings.slow_connection_ms / 1000, app.state.refused)
     config = uvicorn.Config(app, http=connections, log_config=None, lifespan="on", timeout_graceful_shutdown=5)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

@@ -31,7 +31,7 @@ def test_a_stopping_server_is_not_ready_and_still_answers(start_server: StartSer
 def test_models(server: RunningServer) -> None:
     [listed] = server.client.get("/v1/models").json()["models"]
     model = server.client.get("/v1/models/discs").json()
-    assert listed == model
+    assert {**listed, "versions": ["1.2.3"], "card": ""} == model
     assert model["keypoint_names"] == ["red", "green", "blue"]
     assert model["skeleton"] == [[0, 1], [1, 2]]
     assert model["flip_pairs"] == [[0, 1]]
@@ -93,14 +93,16 @@ def test_the_interface_is_documented(server: RunningServer) -> None:
         "image/*", "application/octet-stream", "multipart/form-data", "application/json",
     }  # fmt: skip
     assert set(keypoints["responses"]) == {
-        "200", "400", "401", "408", "413", "415", "422", "429", "500", "503", "504",
+        "200", "400", "401", "404", "408", "413", "415", "422", "429", "500", "503", "504",
     }  # fmt: skip
     refused = keypoints["responses"]["422"]["content"]
     assert set(refused) == {"application/problem+json"}
     slugs = refused["application/problem+json"]["schema"]["properties"]["type"]["enum"]
     assert slugs == ["unprocessable-image", "invalid-parameter"]
     answer = keypoints["responses"]["200"]["content"]["application/json"]["schema"]
-    assert answer == {"$ref": "#/components/schemas/KeypointsAnswer"}
+    assert [one["$ref"].rpartition("/")[2] for one in answer["anyOf"]] == [
+        "KeypointsAnswer", "CocoAnswer", "CompactAnswer",
+    ]  # fmt: skip
     assert "HTTPValidationError" not in document["components"]["schemas"]
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.types import Message
 
+from service.answer_options import AnswerOptions
 from service.contract.crop_transform import Box
 from service.errors import BadRequest, InvalidParameter, RequestError, UnsupportedMediaType
 from service.request_reading import KeypointsInput, read_batch_input, read_keypoints_input
@@ -38,11 +39,11 @@ def request_of(body: bytes, content_type: str, query: str = "") -> Request:
 
 
 def read(request: Request) -> KeypointsInput:
-    return asyncio.run(read_keypoints_input(request, MAX_BOXES))
+    return asyncio.run(read_keypoints_input(request, MAX_BOXES))[0]
 
 
 def read_batch(request: Request) -> list[KeypointsInput | RequestError]:
-    return asyncio.run(read_batch_input(request, MAX_IMAGES, MAX_BOXES))
+    return asyncio.run(read_batch_input(request, MAX_IMAGES, MAX_BOXES))[0]
 
 
 def json_request(value: Any) -> Request:
@@ -85,6 +86,51 @@ def test_a_batch_as_form_or_as_json_is_the_same() -> None:
     assert read_batch(form_request([b"a", b"b"])) == without_boxes
 
 
+def test_options_are_the_same_in_query_form_and_json() -> None:
+    fields = {"model": "face68", "version": "1.0.0", "coordinates": "normalized", "format": "coco"}
+    raw = request_of(b"hi", "image/png", "&".join(f"{name}={value}" for name, value in fields.items()))
+    form = form_request([b"hi"], **fields)
+    as_json = json_request({"image": "aGk=", **fields})
+    expected = AnswerOptions("face68", "1.0.0", "normalized", "coco")
+    for request in (raw, form, as_json):
+        assert asyncio.run(read_keypoints_input(request, MAX_BOXES)) == (KeypointsInput(b"hi", []), expected)
+    for request in (form_request([b"hi"], **fields), json_request({"images": [{"image": "aGk="}], **fields})):
+        assert asyncio.run(read_batch_input(request, MAX_IMAGES, MAX_BOXES)) == ([KeypointsInput(b"hi", [])], expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"model": ""}, "model: expected a text of 1 to 128 characters, found ''"),
+        ({"model": 7}, "model: expected a text"),
+        ({"version": None}, "version: expected a text"),
+        ({"version": "1" * 129}, "version: expected a text"),
+        ({"coordinates": "metres"}, "coordinates: expected pixel or normalized, found 'metres'"),
+        ({"format": "xml"}, "format: expected native or coco or compact, found 'xml'"),
+    ],
+)
+def test_options_that_are_none(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(InvalidParameter, match=words):
+        read(json_request({"image": "aGk=", **options}))
+    with pytest.raises(InvalidParameter, match=words):
+        read_batch(json_request({"images": [{"image": "aGk="}], **options}))
+
+
+def test_an_option_has_one_place() -> None:
+    with pytest.raises(InvalidParameter, match="format: expected beside the image in the body, found in the query"):
+        read(request_of(b'{"image": "aGk="}', "application/json", "format=coco"))
+    with pytest.raises(InvalidParameter, match="model: expected a text"):
+        read(form_with_file_as("model"))
+    with pytest.raises(InvalidParameter, match="each form field once"):
+        read_batch(form_with_file_as("model", "model"))
+
+
+def form_with_file_as(*names: str) -> Request:
+    parts = [(name, ("x", b"hi")) for name in ("file", *names)]
+    request = httpx.Request("POST", "http://x", files=parts)
+    return request_of(request.read(), request.headers["content-type"])
+
+
 WRONG_IMAGES: list[tuple[Any, type[RequestError], str]] = [
     ({"image": "?"}, InvalidParameter, "image: expected base64, found '\\?'"),
     ({"image": None}, InvalidParameter, "image: expected base64, found None"),
@@ -125,12 +171,12 @@ def test_a_wrong_file_of_a_form_fails_alone() -> None:
         (lambda: json_request({"images": []}), InvalidParameter, "images: expected 1 to 3 images, found 0"),
         (lambda: json_request({"images": [{}] * 4}), InvalidParameter, "found 4"),
         (lambda: json_request({"images": {}}), InvalidParameter, "images: expected a list"),
-        (lambda: json_request({"images": [], "boxes": []}), InvalidParameter, "only images, found the member 'boxes'"),
+        (lambda: json_request({"images": [], "boxes": []}), InvalidParameter, "only images, model, version, .*'boxes'"),
         (lambda: json_request({"images": [float("nan")]}), BadRequest, "not JSON"),
         (lambda: json_request([]), BadRequest, r"JSON object with images, found \[\]"),
         (lambda: request_of(b'{"images": [], "images": []}', "application/json"), BadRequest, "stands twice"),
         (lambda: form_request([], boxes="[]"), InvalidParameter, "expected the form field file"),
-        (lambda: form_request([b"a"] * 5), BadRequest, "at most 4 parts"),
+        (lambda: form_request([b"a"] * 9), BadRequest, "at most 8 parts"),
         (lambda: form_request([b"a"] * 4), InvalidParameter, "file: expected 1 to 3 images, found 4"),
         (lambda: form_request([b"a", b"b"], boxes="[null]"), InvalidParameter, "for each of 2 files"),
         (lambda: form_request([b"a"], boxes="7"), InvalidParameter, "for each of 1 files, found 7"),
