@@ -3,6 +3,7 @@
 Plain dictionaries: building and dumping the models of `service.schemas` takes forty times as long.
 """
 
+import base64
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from service.answer_options import AnswerFormat, AnswerOptions, Coordinates
 from service.contract.bundle_manifest import BundleManifest, Keypoints
 from service.errors import RequestError
-from service.pipeline import Estimate, Instance
+from service.pipeline import Estimate, Heatmaps, Instance
 from service.problem_details import problem_members
 
 _DECIMALS: Mapping[Coordinates, int] = MappingProxyType({"pixel": 3, "normalized": 6})
@@ -28,6 +29,7 @@ class _Numbers(NamedTuple):
     points: list[list[float]]
     scores: list[float]
     score: float
+    heatmaps: Heatmaps | None
 
     def flat(self) -> list[float]:
         """x, y and score of each keypoint in turn."""
@@ -81,6 +83,7 @@ def _numbers(instance: Instance, estimate: Estimate, coordinates: Coordinates) -
         np.round(points, decimals).tolist(),
         np.round(instance.scores.astype(np.float64), _SCORE_DECIMALS).tolist(),
         round(float(instance.scores.mean()), _SCORE_DECIMALS),
+        instance.heatmaps,
     )
 
 
@@ -95,9 +98,19 @@ def _native(objects: Sequence[_Numbers], manifest: BundleManifest) -> dict[str, 
                     {"name": name, "x": x, "y": y, "score": score}
                     for name, (x, y), score in zip(names, one.points, one.scores, strict=True)
                 ],
+                **({} if one.heatmaps is None else {"heatmaps": _encode_heatmaps(one.heatmaps)}),
             }
             for one in objects
         ]
+    }
+
+
+def _encode_heatmaps(heatmaps: Heatmaps) -> dict[str, Any]:
+    return {
+        "shape": heatmaps.values_KHW.shape,
+        "dtype": "float16",
+        "data": base64.b64encode(heatmaps.values_KHW.astype("<f2").tobytes()).decode("ascii"),
+        "to_image": heatmaps.to_image.tolist(),
     }
 
 

@@ -20,12 +20,14 @@ class AnswerOptions(NamedTuple):
         version: of it; None for the newest.
         coordinates: pixels of the picture, or shares of its width and height.
         format: the shape of the JSON.
+        heatmaps: whether to add them.
     """
 
     model: str | None = None
     version: str | None = None
     coordinates: Coordinates = "pixel"
     format: AnswerFormat = "native"
+    heatmaps: bool = False
 
 
 OPTION_NAMES: Final = AnswerOptions._fields
@@ -42,6 +44,9 @@ def parse_options(values: Mapping[str, Any]) -> AnswerOptions:
         InvalidParameter: an option is no text, or none of its choices.
     """
     found = {name: values[name] for name in OPTION_NAMES if name in values}
+    heatmaps = found.pop("heatmaps", False)
+    if not (isinstance(heatmaps, bool) or heatmaps in ("true", "false")):
+        raise InvalidParameter(f"heatmaps: expected true or false, found {quoted(heatmaps)}")
     for name, value in found.items():
         if not (isinstance(value, str) and 0 < len(value) <= _MOST_CHARACTERS):
             raise InvalidParameter(
@@ -49,4 +54,7 @@ def parse_options(values: Mapping[str, Any]) -> AnswerOptions:
             )
         if value not in _CHOICES.get(name, (value,)):
             raise InvalidParameter(f"{name}: expected {' or '.join(_CHOICES[name])}, found {quoted(value)}")
-    return AnswerOptions(**found)
+    options = AnswerOptions(**found, heatmaps=heatmaps in (True, "true"))
+    if options.heatmaps and options.format != "native":
+        raise InvalidParameter(f"heatmaps: expected the format native, found {options.format}")
+    return options

@@ -29,7 +29,9 @@ def create_pipeline(settings: Settings) -> KeypointPipeline:
     """The pipeline as the settings say."""
     return KeypointPipeline(
         ImageLimits(
+            max_heatmap_boxes=settings.max_heatmap_boxes,
             max_pixels=settings.max_pixels,
+            max_drawn_pixels=settings.max_drawn_pixels,
             max_pixels_in_memory=settings.max_pixels_in_memory,
             allow_tiff=settings.allow_tiff,
             decode_threads=settings.decode_threads or usable_cores(),

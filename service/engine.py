@@ -18,10 +18,12 @@ class EngineOutput(NamedTuple):
     Attributes:
         points_in_crop_NK2: float32, x and y in crop pixels.
         scores_NK: float32 in [0, 1].
+        heatmaps_NKHW: float32, where they were asked for.
     """
 
     points_in_crop_NK2: NDArray[np.float32]
     scores_NK: NDArray[np.float32]
+    heatmaps_NKHW: NDArray[np.float32] | None = None
 
 
 class KeypointEngine(Protocol):
@@ -43,3 +45,6 @@ class KeypointEngine(Protocol):
 
         The array is the caller's and is used again: it must not be kept.
         """
+
+    def run_with_heatmaps(self, crops_NHW3: NDArray[np.uint8]) -> EngineOutput:
+        """The same with the heatmaps, which are large: for models whose manifest describes some."""

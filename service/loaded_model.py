@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from service.batch_sizes import BatchSizes
 from service.contract.bundle_manifest import MODEL_FILE, BundleManifest
 from service.dynamic_batching import DynamicBatcher, Ran
-from service.engine import KeypointEngine
+from service.engine import EngineOutput, KeypointEngine
 from service.errors import InferenceFailed
 from service.metrics import Metrics, ModelMetrics
 
@@ -24,10 +24,18 @@ CropHW3 = NDArray[np.uint8]
 
 
 class CropAnswer(NamedTuple):
-    """What the model says of one crop: float32 (K, 2) in crop pixels and (K,)."""
+    """What the model says of one crop: float32 (K, 2) in crop pixels and (K,); float16 (K, h, w) where asked for."""
 
     points_in_crop: NDArray[np.float32]
     scores: NDArray[np.float32]
+    heatmaps: NDArray[np.float16] | None = None
+
+
+class CropTask(NamedTuple):
+    """A crop (H, W, 3) to be looked at."""
+
+    crop: CropHW3
+    with_heatmaps: bool = False
 
 
 class ModelIdentity(NamedTuple):
@@ -69,7 +77,7 @@ class LoadedModel:
     def __init__(
         self,
         engine: KeypointEngine,
-        batcher: DynamicBatcher[CropHW3, CropAnswer],
+        batcher: DynamicBatcher[CropTask, CropAnswer],
         folder: Path,
         drain_seconds: float,
     ) -> None:
@@ -81,13 +89,16 @@ class LoadedModel:
         self.batcher = batcher
         self._drain_seconds = drain_seconds
 
-    async def look(self, crops: Sequence[CropHW3], deadline: float) -> list[Ran[CropAnswer]]:
+    async def look(
+        self, crops: Sequence[CropHW3], deadline: float, *, with_heatmaps: bool = False
+    ) -> list[Ran[CropAnswer]]:
         """The answer to each crop (H, W, 3), in order; a crop that has not started by the deadline is dropped.
 
         Raises:
             RequestError: there is no room, the deadline has passed, or the model failed.
         """
-        return await asyncio.gather(*map(asyncio.wrap_future, self.batcher.submit(crops, deadline)))
+        outcomes = self.batcher.submit([CropTask(crop, with_heatmaps) for crop in crops], deadline)
+        return await asyncio.gather(*map(asyncio.wrap_future, outcomes))
 
     def close(self) -> None:
         """Finish what was accepted. Blocks."""
@@ -106,7 +117,7 @@ def start_model(engine: KeypointEngine, folder: Path, limits: BatchLimits, metri
     possible = engine.manifest.input.batch_sizes(limits.sizes)
     sizes = BatchSizes(possible, engine.warm_up(possible))
     runner = _CropRunner(engine, metrics.of_model(engine.manifest.name), possible[-1])
-    batcher = DynamicBatcher[CropHW3, CropAnswer](
+    batcher = DynamicBatcher[CropTask, CropAnswer](
         runner.run,
         runner.probe,
         sizes=sizes,
@@ -133,19 +144,28 @@ class _CropRunner:
         size = engine.manifest.input
         self._slots_NHW3 = np.zeros((largest, size.height, size.width, 3), np.uint8)
 
-    def run(self, crops: list[CropHW3], padded: int) -> list[CropAnswer | Exception]:
+    def run(self, tasks: list[CropTask], padded: int) -> list[CropAnswer | Exception]:
         slots_NHW3 = self._slots_NHW3[:padded]
-        for slot, crop in zip(slots_NHW3, crops, strict=False):
-            slot[...] = crop
-        slots_NHW3[len(crops) :] = 0
-        output = self._engine.run(slots_NHW3)
-        points_NK2, scores_NK = output.points_in_crop_NK2[: len(crops)], output.scores_NK[: len(crops)]
+        for slot, task in zip(slots_NHW3, tasks, strict=False):
+            slot[...] = task.crop
+        slots_NHW3[len(tasks) :] = 0
+        # Whoever wants heatmaps makes the whole batch fetch them; they are copied for him alone.
+        with_heatmaps = any(task.with_heatmaps for task in tasks)
+        output = self._engine.run_with_heatmaps(slots_NHW3) if with_heatmaps else self._engine.run(slots_NHW3)
+        points_NK2, scores_NK = output.points_in_crop_NK2[: len(tasks)], output.scores_NK[: len(tasks)]
         finite_N = np.asarray(np.isfinite(np.dstack([points_NK2, scores_NK])).all(axis=(1, 2)))
         self._metrics.on_scores(scores_NK[finite_N])
         return [
-            CropAnswer(points, scores) if finite else InferenceFailed("the model's answer is not finite")
-            for points, scores, finite in zip(points_NK2, scores_NK, finite_N, strict=True)
+            CropAnswer(points_NK2[index], scores_NK[index], _heatmaps_of(output, index) if task.with_heatmaps else None)
+            if finite_N[index]
+            else InferenceFailed("the model's answer is not finite")
+            for index, task in enumerate(tasks)
         ]
 
     def probe(self) -> None:
         self._engine.run(np.zeros_like(self._slots_NHW3[:1]))
+
+
+def _heatmaps_of(output: EngineOutput, index: int) -> NDArray[np.float16]:
+    assert output.heatmaps_NKHW is not None, "the engine was asked for them"
+    return np.asarray(output.heatmaps_NKHW[index], np.float16)

@@ -18,6 +18,7 @@ from service.engine import KeypointEngine
 from service.errors import Conflict, InvalidParameter, InvalidSetting, NotFound, StartupError, UnusableBundle
 from service.loaded_model import BatchLimits, LoadedModel, start_model
 from service.metrics import Metrics
+from service.process_memory import give_back_memory
 
 _logger = logging.getLogger(__name__)
 
@@ -345,6 +346,9 @@ def _refused(why: str) -> UnusableBundle:
 
 async def _close_when_unused(place: _Place) -> None:
     await place.unused.wait()
-    await asyncio.to_thread(place.model.close)
-    name, version, _ = place.model.identity
+    model = place.model
+    await asyncio.to_thread(model.close)
+    name, version, _ = model.identity
+    del place, model
+    await asyncio.to_thread(give_back_memory)
     _logger.info("%s %s is closed", name, version)

@@ -64,6 +64,17 @@ class OnnxEngine:
         tensors = self._session.run(self._reading.tensors, {self.manifest.input.tensor: self._prepare(crops_NHW3)})
         return self._reading.decode(tensors)
 
+    def run_with_heatmaps(self, crops_NHW3: NDArray[np.uint8]) -> EngineOutput:
+        """The same with float32 heatmaps (N, K, h, w).
+
+        Raises:
+            BundleError: the model has none.
+        """
+        names, heatmaps = self._reading.tensors, self.manifest.heatmaps.heatmaps_tensor
+        wanted = [*names, *({heatmaps} - set(names))]
+        tensors = self._session.run(wanted, {self.manifest.input.tensor: self._prepare(crops_NHW3)})
+        return self._reading.decode(tensors[: len(names)])._replace(heatmaps_NKHW=tensors[wanted.index(heatmaps)])
+
 
 def create_session(model: Path, provider: Provider, intra_op_threads: int) -> Any:
     """An onnxruntime session on an ONNX file.

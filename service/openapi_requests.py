@@ -33,17 +33,22 @@ _OPTIONS: Final[dict[str, dict[str, Any]]] = {
         "description": "pixels of the picture, or shares of its width and height",
     },
     "format": {"type": "string", "enum": list(get_args(AnswerFormat)), "description": "the shape of the answer"},
+    "heatmaps": {
+        "type": "string",
+        "enum": ["true", "false"],
+        "description": "add the heatmaps; in the format native, of one picture only",
+    },
 }
 _OPTIONS_IN_QUERY: Final = [
     {"name": name, "in": "query", "description": f"for a raw image body: {schema['description']}", "schema": schema}
     for name, schema in _OPTIONS.items()
 ]
-_FILE: Final = {"type": "string", "format": "binary"}
+PICTURE: Final = {"type": "string", "format": "binary"}
 _FORM: Final = {
     "type": "object",
     "required": ["file"],
     "properties": {
-        "file": _FILE,
+        "file": PICTURE,
         "boxes": {"type": "string", "description": "JSON: [[x, y, width, height], ...]"},
         **_OPTIONS,
     },
@@ -52,7 +57,7 @@ _BATCH_FORM: Final = {
     "type": "object",
     "required": ["file"],
     "properties": {
-        "file": {"type": "array", "items": _FILE},
+        "file": {"type": "array", "items": PICTURE},
         "boxes": {"type": "string", "description": "JSON: for each file [[x, y, width, height], ...] or null"},
         **_OPTIONS,
     },
@@ -62,8 +67,8 @@ KEYPOINTS_REQUEST: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
         "content": {
-            "image/*": {"schema": _FILE},
-            "application/octet-stream": {"schema": _FILE},
+            "image/*": {"schema": PICTURE},
+            "application/octet-stream": {"schema": PICTURE},
             "multipart/form-data": {"schema": _FORM},
             "application/json": {"schema": KeypointsRequest.model_json_schema()},
         },
@@ -81,7 +86,15 @@ BATCH_REQUEST: Final[dict[str, Any]] = {
         },
     },
 }
-_ALWAYS: Final = ("bad-request", "unauthorized", "not-found", "request-timeout", "too-large", "unsupported-media-type")
+_ALWAYS: Final = (
+    "bad-request",
+    "unauthorized",
+    "not-found",
+    "not-acceptable",
+    "request-timeout",
+    "too-large",
+    "unsupported-media-type",
+)
 _LATER: Final = ("overloaded", "internal", "not-ready", "deadline-exceeded")
 KEYPOINTS_PROBLEMS: Final = (*_ALWAYS, "unprocessable-image", "invalid-parameter", *_LATER)
 BATCH_PROBLEMS: Final = (*_ALWAYS, "invalid-parameter", *_LATER)

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from service.contract.bundle_manifest import BundleError, BundleManifest
 from service.contract.crop_transform import Box, CropTransform
 from service.errors import InvalidParameter
 from service.image_decoding import check_header, decode_image
-from service.loaded_model import CropHW3, LoadedModel
+from service.loaded_model import CropAnswer, CropHW3, LoadedModel
 from service.ordered_budget import OrderedBudget
 from service.request_record import RequestRecord, Stage
 
@@ -30,12 +31,20 @@ _SECONDS_PER_PIXEL = 50e-9
 Result = TypeVar("Result")
 
 
+class Heatmaps(NamedTuple):
+    """float16 (K, h, w), and the matrix (2, 3) that takes a cell (x, y, 1) to image pixels."""
+
+    values_KHW: NDArray[np.float16]
+    to_image: NDArray[np.float64]
+
+
 class Instance(NamedTuple):
     """One object: the box its crop was cut around, float64 (K, 2) in image pixels, and scores (K,) in [0, 1]."""
 
     box: Box
     points_in_image: NDArray[np.float64]
     scores: NDArray[np.float32]
+    heatmaps: Heatmaps | None = None
 
 
 class Estimate(NamedTuple):
@@ -50,13 +59,17 @@ class ImageLimits(NamedTuple):
     """What a picture may be, and what all of them may take.
 
     Attributes:
+        max_heatmap_boxes: of one picture whose heatmaps are asked for.
         max_pixels: of one picture.
+        max_drawn_pixels: of one picture that is drawn on.
         max_pixels_in_memory: of all pictures together.
         allow_tiff: whether TIFF files are taken.
         decode_threads: threads that decode and crop.
     """
 
+    max_heatmap_boxes: int
     max_pixels: int
+    max_drawn_pixels: int
     max_pixels_in_memory: int
     allow_tiff: bool
     decode_threads: int
@@ -89,6 +102,8 @@ class KeypointPipeline:
         boxes: Sequence[Box],
         record: RequestRecord,
         deadline: float = math.inf,
+        *,
+        with_heatmaps: bool = False,
     ) -> Estimate:
         """Keypoints of every box in a picture; without boxes, of the one object that the whole picture shows.
 
@@ -100,11 +115,14 @@ class KeypointPipeline:
             boxes: in pixels of the picture as displayed.
             record: takes the times of the stages.
             deadline: by `time.perf_counter`; no crop is looked at later.
+            with_heatmaps: whether to keep them; the model must have some.
 
         Raises:
             RequestError: the picture or a box cannot be used, there is no room, or the model failed.
         """
         limits = self._limits
+        if with_heatmaps:
+            check_heatmaps(model.manifest, len(boxes), limits.max_heatmap_boxes)
         header = check_header(image_bytes, limits.max_pixels, limits.allow_tiff)
         pixels = header.width * header.height
         record.order = record.arrived + _SECONDS_PER_PIXEL * pixels
@@ -124,7 +142,29 @@ class KeypointPipeline:
                 transforms = [model.manifest.crop_transform(boxes[0])]
             crops = await self._cut(image, transforms, record)
             del image
-        return Estimate(width, height, await _look(model, crops, boxes, transforms, record, deadline))
+        instances = await _look(model, crops, boxes, transforms, record, deadline, with_heatmaps=with_heatmaps)
+        return Estimate(width, height, instances)
+
+    def check_drawable(self, image_bytes: bytes) -> None:
+        """Look at a picture's header only.
+
+        Raises:
+            RequestError: it cannot be used, or has more pixels than are drawn on.
+        """
+        check_header(image_bytes, self._limits.max_drawn_pixels, self._limits.allow_tiff)
+
+    async def with_picture(
+        self, image_bytes: bytes, work: Callable[[NDArray[np.uint8]], Result], record: RequestRecord
+    ) -> Result:
+        """What `work` makes of the decoded RGB picture (H, W, 3), in one of the threads; part of `encode_response`."""
+        limits = self._limits
+        header = check_header(image_bytes, limits.max_pixels, limits.allow_tiff)
+        async with self._pixels.hold(header.width * header.height, record.order):
+            return await self._in_pool(
+                "encode_response",
+                record,
+                lambda: work(decode_image(image_bytes, limits.max_pixels, limits.allow_tiff)),
+            )
 
     async def _cut(
         self, image: NDArray[np.uint8], transforms: Sequence[CropTransform], record: RequestRecord
@@ -159,16 +199,44 @@ async def _look(
     transforms: Sequence[CropTransform],
     record: RequestRecord,
     deadline: float,
+    *,
+    with_heatmaps: bool = False,
 ) -> list[Instance]:
-    answers = await model.look(crops, deadline)
+    answers = await model.look(crops, deadline, with_heatmaps=with_heatmaps)
     record.add("queue", max(answer.queue_seconds for answer in answers))
     record.add("infer", max(answer.batch_seconds for answer in answers))
     record.batch_size = max(record.batch_size, *(answer.batch_size for answer in answers))
     with record.stage("back_transform"):
         return [
-            Instance(box, transform.to_image(answer.result.points_in_crop), answer.result.scores)
+            Instance(
+                box,
+                transform.to_image(answer.result.points_in_crop),
+                answer.result.scores,
+                _heatmaps(model, transform, answer.result),
+            )
             for box, transform, answer in zip(boxes, transforms, answers, strict=True)
         ]
+
+
+def _heatmaps(model: LoadedModel, transform: CropTransform, answer: CropAnswer) -> Heatmaps | None:
+    if answer.heatmaps is None:
+        return None
+    origin, right, below = transform.to_image(model.manifest.codec.to_crop(np.array([[0, 0], [1, 0], [0, 1]])))
+    return Heatmaps(answer.heatmaps, np.stack([right - origin, below - origin, origin], axis=-1))
+
+
+def check_heatmaps(manifest: BundleManifest, boxes: int, max_boxes: int) -> None:
+    """Heatmaps are large, and not every model has them.
+
+    Raises:
+        InvalidParameter: too many are asked for, or the model has none.
+    """
+    try:
+        _ = manifest.heatmaps
+    except BundleError as error:
+        raise InvalidParameter(f"heatmaps: {error}") from error
+    if boxes > max_boxes:
+        raise InvalidParameter(f"heatmaps: expected at most {max_boxes} boxes, found {boxes}")
 
 
 def check_boxes(boxes: Sequence[Box], width: int, height: int) -> None:

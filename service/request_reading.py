@@ -72,12 +72,16 @@ async def read_batch_input(
     _refuse_parameters_in_query(request)
     if media_type == "multipart/form-data":
         parts = await _form(request, max_images + 1 + len(OPTION_NAMES))
-        return await run_in_threadpool(_all_of_form, parts, max_images, max_boxes)
-    if media_type == "application/json":
-        return await run_in_threadpool(_all_of_json, await request.body(), max_images, max_boxes)
-    raise UnsupportedMediaType(
-        f"expected Content-Type multipart/form-data or application/json, found {media_type or 'none'}"
-    )
+        images, options = await run_in_threadpool(_all_of_form, parts, max_images, max_boxes)
+    elif media_type == "application/json":
+        images, options = await run_in_threadpool(_all_of_json, await request.body(), max_images, max_boxes)
+    else:
+        raise UnsupportedMediaType(
+            f"expected Content-Type multipart/form-data or application/json, found {media_type or 'none'}"
+        )
+    if options.heatmaps:
+        raise InvalidParameter("heatmaps: expected in a request with one picture, found in one with several")
+    return images, options
 
 
 def _media_type(request: Request) -> str:

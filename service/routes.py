@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, TypeVar
 
 from fastapi import APIRouter, Request
@@ -11,11 +12,13 @@ from starlette.requests import ClientDisconnect
 
 from service.admission import Admission
 from service.answer_encoding import encode_answer, encode_batch_answer
+from service.content_negotiation import choose_media_type
 from service.disconnection import ClientDisconnectedError, unless_disconnected
+from service.drawing import annotated_png
 from service.errors import DeadlineExceeded
 from service.metrics import Metrics
 from service.model_repository import ModelRepository
-from service.openapi_requests import BATCH_PROBLEMS, BATCH_REQUEST, KEYPOINTS_PROBLEMS, KEYPOINTS_REQUEST
+from service.openapi_requests import BATCH_PROBLEMS, BATCH_REQUEST, KEYPOINTS_PROBLEMS, KEYPOINTS_REQUEST, PICTURE
 from service.paths import BATCH_PATH, KEYPOINTS_PATH
 from service.pipeline import Estimate, KeypointPipeline
 from service.problem_details import problem_schema
@@ -33,6 +36,8 @@ from service.schemas import (
 )
 from service.several_images import estimate_several
 
+_JSON: Final = "application/json"
+_PNG: Final = "image/png"
 _CLIENT_CLOSED_REQUEST: Final = 499  # nobody reads it; for metrics and log, by the name that nginx gave it
 
 Result = TypeVar("Result")
@@ -55,12 +60,12 @@ def keypoint_routes(
     """
     router = APIRouter(tags=["keypoints"])
 
-    async def answer_in_time(request: Request, answer: Callable[[float], Awaitable[bytes]]) -> Response:
+    async def answer_in_time(request: Request, answer: Callable[[float], Awaitable[Response]]) -> Response:
         """What `answer` gives when told how long it may take; 504 when it takes longer, nothing if nobody waits."""
         allowed = deadline_seconds(request.headers, longest_seconds)
         try:
             async with asyncio.timeout(allowed - _record(request).elapsed):
-                return Response(await answer(allowed), media_type="application/json")
+                return await answer(allowed)
         except (ClientDisconnectedError, ClientDisconnect):  # while it was worked on, while the body came
             return Response(status_code=_CLIENT_CLOSED_REQUEST)
         except TimeoutError as error:
@@ -70,24 +75,38 @@ def keypoint_routes(
         KEYPOINTS_PATH,
         summary="Keypoints of the objects in a picture",
         response_class=Response,
-        responses={200: {"model": KeypointsAnswer | CocoAnswer | CompactAnswer}, **problem_schema(*KEYPOINTS_PROBLEMS)},
+        responses={
+            200: {"model": KeypointsAnswer | CocoAnswer | CompactAnswer, "content": {_PNG: {"schema": PICTURE}}},
+            **problem_schema(*KEYPOINTS_PROBLEMS),
+        },
         openapi_extra=KEYPOINTS_REQUEST,
     )
     async def keypoints(request: Request) -> Response:
-        """The picture goes in as it is, as a form, or in base64; without boxes it shows one object."""
-        record = _record(request)
+        """The picture goes in as it is, as a form, or in base64; without boxes it shows one object.
 
-        async def answer(allowed: float) -> bytes:
+        With `Accept: image/png` it comes back with its keypoints drawn.
+        """
+        record = _record(request)
+        media_type = choose_media_type(_accept(request), (_JSON, _PNG))
+
+        async def answer(allowed: float) -> Response:
             with record.stage("read"):
                 (image_bytes, boxes), options = await read_keypoints_input(request, max_boxes)
             with repository.use(options.model, options.version) as model:
                 record.model = model.identity
+                if media_type == _PNG:
+                    pipeline.check_drawable(image_bytes)
                 with admission.admit(allowed) as place:
-                    work = pipeline.estimate(model, image_bytes, boxes, record, record.arrived + allowed)
+                    due = record.arrived + allowed
+                    work = pipeline.estimate(model, image_bytes, boxes, record, due, with_heatmaps=options.heatmaps)
                     estimate = await unless_disconnected(request.receive, work)
                     place.answered = 1
+                    if media_type == _PNG:
+                        draw = partial(annotated_png, estimate, model.manifest.keypoints.skeleton)
+                        drawing = pipeline.with_picture(image_bytes, draw, record)
+                        return Response(await unless_disconnected(request.receive, drawing), media_type=_PNG)
             with record.stage("encode_response"):
-                return encode_answer(model.manifest, estimate, options)
+                return Response(encode_answer(model.manifest, estimate, options), media_type=_JSON)
 
         return await answer_in_time(request, answer)
 
@@ -101,8 +120,9 @@ def keypoint_routes(
     async def keypoints_of_batch(request: Request) -> Response:
         """Several pictures in one request; each has its answer or its problem in its place."""
         record = _record(request)
+        choose_media_type(_accept(request), (_JSON,))
 
-        async def answer(allowed: float) -> bytes:
+        async def answer(allowed: float) -> Response:
             with record.stage("read"):
                 inputs, options = await read_batch_input(request, max_images, max_boxes)
             if request.state.bucket is not None:
@@ -122,7 +142,7 @@ def keypoint_routes(
                     estimates = await unless_disconnected(request.receive, work)
                     place.answered = sum(isinstance(estimate, Estimate) for estimate in estimates)
             with record.stage("encode_response"):
-                return encode_batch_answer(model.manifest, estimates, options)
+                return Response(encode_batch_answer(model.manifest, estimates, options), media_type=_JSON)
 
         return await answer_in_time(request, answer)
 
@@ -188,6 +208,10 @@ def metrics_routes(metrics: Metrics) -> APIRouter:
         return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
     return router
+
+
+def _accept(request: Request) -> str:
+    return ",".join(request.headers.getlist("accept"))
 
 
 def _record(request: Request) -> RequestRecord:

@@ -37,12 +37,26 @@ class KeypointAnswer(BaseModel):
     score: Score
 
 
+class HeatmapsAnswer(BaseModel):
+    """The heatmaps of one object, all of them."""
+
+    shape: tuple[int, int, int] = Field(description="keypoints, rows, columns")
+    dtype: Literal["float16"]
+    data: str = Field(
+        description="base64 of little-endian numbers, row by row", json_schema_extra={"contentEncoding": "base64"}
+    )
+    to_image: tuple[tuple[float, float, float], tuple[float, float, float]] = Field(
+        description="matrix that takes a cell (column, row, 1) to pixels of the picture"
+    )
+
+
 class InstanceAnswer(BaseModel):
     """One object: all keypoints of the model in its order, however low their scores."""
 
     box: tuple[float, float, float, float] = Field(description="x, y, width, height of the box that was looked at")
     score: Score = Field(description="mean of the keypoints' scores")
     keypoints: list[KeypointAnswer]
+    heatmaps: HeatmapsAnswer | None = Field(default=None, description="where they were asked for; otherwise missing")
 
 
 class KeypointsAnswer(BaseModel):
@@ -101,6 +115,7 @@ class _Options(BaseModel):
         default="pixel", description="pixels of the picture, or shares of its width and height"
     )
     format: AnswerFormat = Field(default="native", description="the shape of the answer")
+    heatmaps: bool = Field(default=False, description="add the heatmaps; in the format native, of one picture only")
 
 
 class ImageWithBoxes(BaseModel):

@@ -72,6 +72,12 @@ class Settings(BaseSettings):
         ge=1,
     )
     max_boxes: int = _setting(64, "most boxes of one image", "the most objects that a picture of yours shows", ge=1)
+    max_heatmap_boxes: int = _setting(
+        4,
+        "most boxes of one image whose heatmaps are asked for",
+        "each adds keypoints x rows x columns x 2.7 bytes to the answer",
+        ge=1,
+    )
     max_images: int = _setting(32, "most images in one request to /v1/keypoints:batch", "as your clients need", ge=1)
     max_body_bytes: int = _setting(
         20 * 2**20, "largest request body", "a 12-megapixel photograph has 3 to 8 million bytes", ge=1
@@ -93,6 +99,12 @@ class Settings(BaseSettings):
     )
     max_pixels: int = _setting(
         50_000_000, "largest image, checked before it is decoded", "3 bytes of memory for each", ge=1
+    )
+    max_drawn_pixels: int = _setting(
+        12_000_000,
+        "largest image that is drawn on (`Accept: image/png`)",
+        "the answer has up to 3 bytes for each, and takes most of a second for the default",
+        ge=1,
     )
     max_pixels_in_memory: int = _setting(
         200_000_000,

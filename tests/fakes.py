@@ -98,6 +98,11 @@ class FakeEngine:
         y = np.einsum("nhwk,h->nk", light, np.arange(CROP_HEIGHT)) / mass
         return EngineOutput(np.stack([x, y], axis=-1).astype(np.float32), light.max(axis=(1, 2)))
 
+    def run_with_heatmaps(self, crops_NHW3: NDArray[np.uint8]) -> EngineOutput:
+        """The light itself is what the points are read from."""
+        heatmaps_NKHW = np.moveaxis(crops_NHW3, -1, 1).astype(np.float32) / np.float32(255)
+        return self.run(crops_NHW3)._replace(heatmaps_NKHW=heatmaps_NKHW)
+
 
 def write_bundle(
     folder: Path,

@@ -104,15 +104,24 @@ class BundleManifest(ManifestRecord):
         return self
 
     @property
-    def codec(self) -> KeypointCodec:
-        """The codec of this bundle's heatmaps.
+    def heatmaps(self) -> CodecOutput | HeatmapOutput:
+        """What the manifest says of its heatmaps.
 
         Raises:
             BundleError: it has none.
         """
         if not isinstance(self.output, CodecOutput | HeatmapOutput):
             raise BundleError(f"{self.name}: expected an output kind with heatmaps, found {self.output.kind}")
-        return self.output.codec
+        return self.output
+
+    @property
+    def codec(self) -> KeypointCodec:
+        """The codec of this bundle's heatmaps.
+
+        Raises:
+            BundleError: it has none.
+        """
+        return self.heatmaps.codec
 
     def crop_transform(self, box: Box) -> CropTransform:
         """The crop that this model expects for a box in image pixels."""
@@ -147,13 +156,22 @@ class BundleManifest(ManifestRecord):
         """
         if MODEL_FILE not in self.sha256:
             raise BundleError(f"{bundle / MANIFEST_FILE}: sha256 does not name {MODEL_FILE}")
-        for name, expected in self.sha256.items():
-            try:
-                found = file_sha256(bundle / name)
-            except OSError as error:
-                raise BundleError(f"{bundle / name}: named in the manifest but cannot be read ({error})") from error
-            if found != expected:
-                raise BundleError(f"{bundle / name}: SHA-256 is {found}, the manifest says {expected}")
+        for name in self.sha256:
+            self.verify_file(bundle, name)
+
+    def verify_file(self, bundle: Path, name: str) -> None:
+        """Compare one file that the manifest names with its SHA-256.
+
+        Raises:
+            BundleError: it is missing or differs.
+        """
+        expected = self.sha256[name]
+        try:
+            found = file_sha256(bundle / name)
+        except OSError as error:
+            raise BundleError(f"{bundle / name}: named in the manifest but cannot be read ({error})") from error
+        if found != expected:
+            raise BundleError(f"{bundle / name}: SHA-256 is {found}, the manifest says {expected}")
 
     def save(self, bundle: Path) -> None:
         """Write the manifest into a bundle folder, aside first and then renamed."""

@@ -93,7 +93,7 @@ def test_the_interface_is_documented(server: RunningServer) -> None:
         "image/*", "application/octet-stream", "multipart/form-data", "application/json",
     }  # fmt: skip
     assert set(keypoints["responses"]) == {
-        "200", "400", "401", "404", "408", "413", "415", "422", "429", "500", "503", "504",
+        "200", "400", "401", "404", "406", "408", "413", "415", "422", "429", "500", "503", "504",
     }  # fmt: skip
     refused = keypoints["responses"]["422"]["content"]
     assert set(refused) == {"application/problem+json"}

@@ -20,6 +20,7 @@ from tests.service.conftest import RunningServer, running_repository, unloadable
 from tests.service.repositories import SECONDS, VersionEngine, admin_of, save_manifest
 from tests.service.test_engine_failures import wait_until
 from tests.service.test_http_problems import PNG, check_problem
+from tests.service.test_pipeline import batcher_threads
 
 PICTURE = encode(draw_discs())
 
@@ -117,10 +118,6 @@ def test_replacing_a_model_under_load(tmp_path: Path) -> None:
     for versions in seen:
         assert versions == sorted(versions)  # nobody went back
     assert len({version for versions in seen for version in versions}) >= last - 2
-
-
-def batcher_threads() -> int:
-    return sum(thread.name.startswith("batcher") for thread in threading.enumerate())
 
 
 def test_what_was_replaced_is_gone(tmp_path: Path) -> None:

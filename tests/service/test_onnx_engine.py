@@ -30,6 +30,18 @@ def test_the_onnx_engine_agrees_with_its_numpy_twin(bundle: Path) -> None:
         assert np.abs(found.scores_NK - expected.scores_NK).max() < 1e-6
 
 
+def test_heatmaps_come_beside_the_same_answer(bundle: Path) -> None:
+    engine = OnnxEngine(bundle, "cpu", 1)
+    crops_NHW3 = np.random.default_rng(5).integers(0, 256, (3, CROP_HEIGHT, CROP_WIDTH, 3), np.uint8)
+    with_heatmaps, without = engine.run_with_heatmaps(crops_NHW3), engine.run(crops_NHW3)
+    assert np.array_equal(with_heatmaps.points_in_crop_NK2, without.points_in_crop_NK2)
+    assert without.heatmaps_NKHW is None
+    expected = FakeEngine().run_with_heatmaps(crops_NHW3).heatmaps_NKHW
+    assert with_heatmaps.heatmaps_NKHW is not None
+    assert expected is not None
+    assert np.abs(with_heatmaps.heatmaps_NKHW - expected).max() < 1e-6
+
+
 def test_a_file_that_is_not_the_manifests_is_refused(tmp_path: Path) -> None:
     write_bundle(tmp_path)
     with (tmp_path / "model.onnx").open("ab") as model:

@@ -87,11 +87,13 @@ def test_a_batch_as_form_or_as_json_is_the_same() -> None:
 
 
 def test_options_are_the_same_in_query_form_and_json() -> None:
-    fields = {"model": "face68", "version": "1.0.0", "coordinates": "normalized", "format": "coco"}
+    fields = {
+        "model": "face68", "version": "1.0.0", "coordinates": "normalized", "format": "native", "heatmaps": "false",
+    }  # fmt: skip
     raw = request_of(b"hi", "image/png", "&".join(f"{name}={value}" for name, value in fields.items()))
     form = form_request([b"hi"], **fields)
     as_json = json_request({"image": "aGk=", **fields})
-    expected = AnswerOptions("face68", "1.0.0", "normalized", "coco")
+    expected = AnswerOptions("face68", "1.0.0", "normalized", "native", heatmaps=False)
     for request in (raw, form, as_json):
         assert asyncio.run(read_keypoints_input(request, MAX_BOXES)) == (KeypointsInput(b"hi", []), expected)
     for request in (form_request([b"hi"], **fields), json_request({"images": [{"image": "aGk="}], **fields})):
@@ -176,7 +178,7 @@ def test_a_wrong_file_of_a_form_fails_alone() -> None:
         (lambda: json_request([]), BadRequest, r"JSON object with images, found \[\]"),
         (lambda: request_of(b'{"images": [], "images": []}', "application/json"), BadRequest, "stands twice"),
         (lambda: form_request([], boxes="[]"), InvalidParameter, "expected the form field file"),
-        (lambda: form_request([b"a"] * 9), BadRequest, "at most 8 parts"),
+        (lambda: form_request([b"a"] * 10), BadRequest, "at most 9 parts"),
         (lambda: form_request([b"a"] * 4), InvalidParameter, "file: expected 1 to 3 images, found 4"),
         (lambda: form_request([b"a", b"b"], boxes="[null]"), InvalidParameter, "for each of 2 files"),
         (lambda: form_request([b"a"], boxes="7"), InvalidParameter, "for each of 1 files, found 7"),
