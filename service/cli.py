@@ -14,6 +14,7 @@ from service.api_keys import new_key
 from service.box_parsing import parse_boxes, split_boxes
 from service.contract.bundle_manifest import BundleError
 from service.errors import InvalidSetting, ServiceError, StartupError
+from service.inspection.inspect_command import inspect_command
 from service.logs import configure_logging
 from service.model_loading import load_model
 from service.prediction import predict, write_drawing
@@ -49,6 +50,7 @@ def build_command_line() -> typer.Typer:
     app.command("predict")(predict_command)
     app.command("new-key")(new_key_command)
     app.command("adopt")(adopt_command)
+    app.command("inspect")(inspect_command)
     for entry_point in sorted(entry_points(group=COMMANDS_GROUP), key=lambda entry_point: entry_point.name):
         app.command(entry_point.name)(entry_point.load())
     return app

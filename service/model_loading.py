@@ -7,7 +7,7 @@ import numpy as np
 
 from service.contract.bundle_manifest import MODEL_FILE, BundleError
 from service.contract.crop_transform import Box
-from service.contract.golden_images import GOLDEN_FOLDER, load_golden_images
+from service.contract.golden_images import GOLDEN_FOLDER, GoldenImage, load_golden_images
 from service.engine import KeypointEngine
 from service.errors import RequestError
 from service.image_decoding import decode_image
@@ -50,12 +50,21 @@ def check_golden_images(bundle: Path, engine: KeypointEngine) -> int:
     """
     golden_images = load_golden_images(bundle)
     for golden in golden_images:
-        path = bundle / GOLDEN_FOLDER / golden.image
-        try:
-            image = decode_image(path.read_bytes(), _GOLDEN_MAX_PIXELS)
-            transform = engine.manifest.crop_transform(Box(*golden.box))
-        except (OSError, RequestError, ValueError) as error:
-            raise BundleError(f"{path}: this golden image cannot be used ({error})") from error
-        output = engine.run(np.asarray(transform.extract(image))[None])
-        golden.check(transform.to_image(output.points_in_crop_NK2[0]))
+        check_golden_image(bundle, golden, engine)
     return len(golden_images)
+
+
+def check_golden_image(bundle: Path, golden: GoldenImage, engine: KeypointEngine) -> float:
+    """Run one golden image; returns how far the worst keypoint lies from where it should, in its picture's pixels.
+
+    Raises:
+        BundleError: as `check_golden_images`.
+    """
+    path = bundle / GOLDEN_FOLDER / golden.image
+    try:
+        image = decode_image(path.read_bytes(), _GOLDEN_MAX_PIXELS)
+        transform = engine.manifest.crop_transform(Box(*golden.box))
+    except (OSError, RequestError, ValueError) as error:
+        raise BundleError(f"{path}: this golden image cannot be used ({error})") from error
+    output = engine.run(np.asarray(transform.extract(image))[None])
+    return golden.check(transform.to_image(output.points_in_crop_NK2[0]))

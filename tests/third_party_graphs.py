@@ -39,7 +39,10 @@ class _Graph:
         """Centres of mass along x and along y, each [N, K, 1], in crop pixels."""
         undone = self.node("Mul", crops, self.constant(np.reshape(std, (1, 3, 1, 1))))
         undone = self.node("Add", undone, self.constant(np.reshape(mean, (1, 3, 1, 1))))
-        light = self.node("Gather", undone, self.constant(channels, _INT), axis=1)
+        ordered = self.node("Gather", undone, self.constant(channels, _INT), axis=1)
+        # Noise counts only where there is nothing else: a colour that is not there is found in the noise.
+        bright = self.node("Relu", self.node("Sub", ordered, self.constant(4.0)))
+        light = self.node("Add", bright, self.node("Mul", ordered, self.constant(1e-6)))
         mass = self.node("ReduceSum", light, self.constant([2, 3], _INT), keepdims=0)
         mass = self.node("Add", self.node("Unsqueeze", mass, self.constant([2], _INT)), self.constant(1e-3))
         places = []

@@ -8,7 +8,7 @@ import typer
 from pydantic import ValidationError
 
 from service.adoption.choices import choose_origin, choose_size
-from service.adoption.facts import Facts, first_of, shown
+from service.adoption.facts import ASSUMED, Facts, first_of, shown
 from service.adoption.flag_values import facts_from_flags, read_box, read_size, read_triple
 from service.adoption.golden import drawn_picture, given_picture
 from service.adoption.mmdeploy_files import MmdeployFacts, read_mmdeploy_files
@@ -84,7 +84,7 @@ def adopt_command(
     assert name, "asked for"
     assert skeleton, "asked for"
     assert licence, "asked for"
-    for label, fact in plan.facts.items():
+    for label, fact in sorted(plan.facts.items(), key=lambda item: item[1].source.startswith(ASSUMED)):  # those last
         typer.echo(f"{label.replace('_', ' '):{_LABEL_WIDTH}} {shown(fact.value):{_VALUE_WIDTH}} {fact.source}")
     origin = plan.facts["kind"].value
     values = {

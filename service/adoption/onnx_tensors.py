@@ -42,11 +42,13 @@ class OnnxFile:
     """A session on an ONNX file.
 
     Raises:
-        StartupError: onnxruntime is not there or cannot load the file.
+        StartupError: there is no such file, onnxruntime is not there or cannot load it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if not path.is_file():
+            raise StartupError(f"{path}: there is no such file")
         self._session = create_session(path, "cpu", 1)
         self._errors = errors_of_onnxruntime()
 

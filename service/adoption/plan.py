@@ -17,6 +17,7 @@ _NEEDED = {
     "simcc": ("score_rule",),
     "coordinates": ("unit",),
 }
+_BROUGHT_BY_DECODING = ("warp", "alignment", "encoding", "sigma")
 
 
 class Plan(NamedTuple):
@@ -59,8 +60,10 @@ def make_plan(
     normalised = ("mean", "std") if tensors.dtype == "float32" else ()
     in_input = ("colour_order", *normalised, "padding", "warp")
     in_output = _NEEDED[origin.output_kind]
-    missing = [name for name in (*in_input, *in_output) if name not in facts] + list(unsaid)
-    if missing:
+    missing = [name for name in (*in_input, *in_output) if name not in facts]
+    if "decoding" in missing:  # it brings the others
+        missing = [name for name in missing if name not in _BROUGHT_BY_DECODING]
+    if missing := [*missing, *unsaid]:
         raise ask_for(outputs.file, missing)
     if origin.output_kind == "heatmaps" and str(facts["decoding"].value).startswith("dark"):
         in_output = (*in_output, "blur_kernel")

@@ -42,8 +42,8 @@ class GoldenImage(BaseModel):
             raise ValueError(f"compared names keypoint {max(self.compared)}, beyond the {count} there are")
         return self
 
-    def check(self, found_points_in_image: NDArray[np.floating[Any]]) -> None:
-        """Compare found points (K, 2) with the expected ones.
+    def check(self, found_points_in_image: NDArray[np.floating[Any]]) -> float:
+        """Compare found points (K, 2) with the expected ones; returns how far the worst one lies off, in image pixels.
 
         Raises:
             BundleError: another number of points, or one of them lies further off than the tolerance.
@@ -61,6 +61,7 @@ class GoldenImage(BaseModel):
                 f"golden image {self.image}: a keypoint lies {off:.3g} px from where it was at export, "
                 f"allowed are {self.tolerance:g} px"
             )
+        return off
 
 
 _LIST = TypeAdapter(tuple[GoldenImage, ...])

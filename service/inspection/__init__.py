@@ -1,0 +1,1 @@
+"""What a bundle is, in words, and whether it is whole."""
