@@ -29,6 +29,11 @@ def build_fabric(precision: Precision) -> Fabric:
     return fabric
 
 
+def describe_devices(fabric: Fabric) -> str:
+    """How many of which kind, such as `2 x cuda`."""
+    return f"{fabric.world_size} x {fabric.device.type}"
+
+
 def check_precision(precision: Precision) -> None:
     """Refuse what Fabric would replace by another precision with a warning.
 

@@ -51,6 +51,9 @@ def test_a_resumed_run_ends_where_the_uninterrupted_one_does(tmp_path: Path, wor
     assert_equal_states(whole.load_checkpoint(), cut.load_checkpoint())
     assert timeless_metrics(whole) == timeless_metrics(cut)
     assert [set(record) for record in cut.read_metrics()] == [EXPECTED_KEYS] * 2
+    assert [start["epochs_done"] for start in cut.versions()] == [0, 1]
+    assert [start["command"].endswith(" --resume") for start in cut.versions()] == [False, True]
+    assert all(start.keys() >= {"commit", "torch", "python", "devices"} for start in cut.versions())
 
 
 def test_the_vanilla_arm_has_no_critic_and_no_difficulty(tmp_path: Path) -> None:
@@ -82,11 +85,18 @@ def test_a_run_folder_is_never_overwritten_and_resumes_only_its_own_recipe(tmp_p
         run.resume(recipe)
     run_recipe(recipe, run.path)
     with pytest.raises(RunError, match="already holds a run"):
-        run.start(recipe, "1 x cpu")
+        run.start(recipe)
     with pytest.raises(RunError, match=r"recipe\.toml differs from the recipe given"):
         run.resume(recipe.without_afl())
     assert run.recipe() == recipe
     assert not list(run.path.glob("*.partial"))
+
+
+@pytest.mark.parametrize(("text", "message"), [("{}", "expected a list of versions, found dict"), ("[", "cannot be r")])
+def test_a_broken_record_of_versions_is_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "versions.json").write_text(text, encoding="utf-8")
+    with pytest.raises(RunError, match=rf"versions\.json.* {message}"):
+        RunFolder(tmp_path).versions()
 
 
 def test_a_broken_checkpoint_is_named(tmp_path: Path) -> None:
