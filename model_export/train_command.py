@@ -15,7 +15,7 @@ from model_export.base_losses import weighted_sum
 from model_export.curves import draw_curves
 from model_export.data.epoch_batches import check_shares
 from model_export.data.splits import training_samples, validation_samples
-from model_export.devices import build_fabric, check_devices, check_precision, describe_devices
+from model_export.devices import check_devices, check_precision, describe_devices, fabric_on_devices
 from model_export.epoch_record import EpochRecord
 from model_export.errors import RecipeError, TrainingInputError
 from model_export.networks.map_size import map_size
@@ -95,7 +95,13 @@ def run_training(recipe: Recipe, run: RunFolder, *, resume: bool, command: str, 
     Raises:
         TrainingInputError: recipe, data or run folder cannot be used.
     """
-    fabric = build_fabric(recipe.optimisation.precision)
+    with fabric_on_devices(recipe.optimisation.precision) as fabric:
+        _train_on(fabric, recipe, run, resume=resume, command=command, checkpoint_seconds=checkpoint_seconds)
+
+
+def _train_on(
+    fabric: Fabric, recipe: Recipe, run: RunFolder, *, resume: bool, command: str, checkpoint_seconds: float
+) -> None:
     check_shares(recipe.optimisation.batch_size, fabric.world_size, recipe.optimisation.accumulation)
     # A run is started only once its data is known to be good.
     training, validation, initial = _read_once(
