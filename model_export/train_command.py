@@ -47,7 +47,7 @@ def choose_recipe(
         changes.append(f"seed={seed}")
     recipe = load_recipe(recipe_path, changes)
     check_maps(recipe)
-    weighted_sum(recipe.base_losses)
+    weighted_sum(recipe.base_losses, recipe.codec.decoding)
     check_devices(devices)
     check_precision(recipe.optimisation.precision)
     check_shares(recipe.optimisation.batch_size, devices, recipe.optimisation.accumulation)

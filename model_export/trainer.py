@@ -100,7 +100,7 @@ class Trainer:
             critic_update=CriticUpdate(fabric, self.critic, self.critic_optimiser),
             mean_over_devices=lambda value: mean_over_devices(fabric, value),
             without_sync=lambda held_back: fabric.no_backward_sync(self.network, enabled=held_back),
-            base_loss=weighted_sum(recipe.base_losses),
+            base_loss=weighted_sum(recipe.base_losses, recipe.codec.decoding),
             codec=recipe.keypoint_codec,
             afl=afl,
         )

@@ -102,6 +102,7 @@ def test_train_names_the_recipe_that_is_not_there() -> None:
         ("optimisation", {"epoch": 3}, "unknown key optimisation.epoch"),
         ("input", {"width": 66}, "input.width is 66, which codec.stride 4 does not divide"),
         ("base_losses", {"mse": 1.0}, "unknown key base_losses.mse: expected some of heatmap_mse"),
+        ("codec", {"decoding": "peak"}, "base_losses.soft_argmax_l1 trains logits, which codec.decoding peak takes"),
         ("network", {"name": "vast"}, "network.name: expected one of compact, pose_resnet_18, "),
         ("network", {"depth": 3}, "unknown key network.depth: compact takes blocks, top_down_width, widths"),
         ("keypoints", {"names": list("abcde")}, "keypoints.names: the drawn faces have right_eye, "),
