@@ -24,7 +24,7 @@ from model_export.metrics.settings import UNION_TAGS as METRIC_TAGS
 from model_export.metrics.settings import Evaluation
 from model_export.optimisation import Optimisation
 from model_export.overrides import override
-from model_export.recipe_section import Count, Positive, Section, Share
+from model_export.recipe_section import Count, Decay, Positive, Section, Share
 from model_export.skeleton import resolve_skeleton
 from service.contract.bundle_manifest import BlurKernel, Keypoints, Licence, describe_problems
 from service.contract.crop_transform import Box, CropTransform, Warp
@@ -218,7 +218,7 @@ class AdversarialFocal(Section):
     weights: Literal["as_printed", "mean_one"]
     gradient_penalty: Positive
     critic_learning_rate: Positive
-    critic_betas: tuple[Share, Share]
+    critic_betas: tuple[Decay, Decay]
 
 
 class Bundle(Section):
