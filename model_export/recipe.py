@@ -269,6 +269,16 @@ class Recipe(Section):
         return self
 
     @model_validator(mode="after")
+    def _mirrored_keypoints_have_partners(self) -> Self:
+        """No pairs at all are a choice, for an object without sides; it is to be said, or it is an oversight."""
+        if self.augmentation.flip_share > 0 and "flip_pairs" not in self.keypoints.model_fields_set:
+            raise ValueError(
+                f"augmentation.flip_share is {self.augmentation.flip_share:g}, which needs keypoints.flip_pairs: the "
+                f"pairs that change places in a mirrored picture, or [] for an object without sides"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _metrics_fit(self) -> Self:
         count = len(self.keypoints.names)
         for key, index in self.evaluation.keypoints_named():

@@ -28,7 +28,7 @@ class _SkeletonFile(BaseModel):
 
     names: Annotated[tuple[str, ...], Field(min_length=1)]
     edges: tuple[_Pair, ...] = ()
-    flip_pairs: tuple[_Pair, ...] = ()
+    flip_pairs: tuple[_Pair, ...] | None = None  # none at all are said as (), which a recipe that mirrors asks for
     sigmas: tuple[Annotated[float, Field(gt=0)], ...] | None = None
 
 
@@ -51,11 +51,12 @@ def load_skeleton(name: str, folder: Path) -> Keypoints:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         skeleton = _SkeletonFile.model_validate(values)
+        said = {"flip_pairs": _indices(skeleton.flip_pairs, skeleton.names)} if skeleton.flip_pairs is not None else {}
         return Keypoints(
             names=skeleton.names,
             skeleton=_indices(skeleton.edges, skeleton.names),
-            flip_pairs=_indices(skeleton.flip_pairs, skeleton.names),
             oks_sigmas=skeleton.sigmas,
+            **said,
         )
     except FileNotFoundError as error:
         raise RecipeError(
@@ -88,7 +89,7 @@ def resolve_skeleton(recipe: dict[str, Any], folder: Path) -> dict[str, Any]:
     keypoints = recipe.get("keypoints")
     if not isinstance(keypoints, dict) or not isinstance(keypoints.get("skeleton"), str):
         return recipe
-    loaded = load_skeleton(keypoints["skeleton"], folder).model_dump(mode="json", exclude_none=True)
+    loaded = load_skeleton(keypoints["skeleton"], folder).model_dump(mode="json", exclude_none=True, exclude_unset=True)
     others = {key: value for key, value in keypoints.items() if key != "skeleton"}
     return recipe | {"keypoints": loaded | others}
 

@@ -8,6 +8,7 @@ import pytest
 
 from model_export.errors import RecipeError
 from model_export.recipe import AnnotatedData, load_recipe, parse_recipe
+from model_export.skeleton import resolve_skeleton
 from tests.model_export.recipes import recipe_values, shipped_recipe_path
 
 OKS = {"kind": "oks", "area": "annotated", "keypoint_score_above": 0.2, "nms_above": 0.9}
@@ -104,3 +105,23 @@ def test_a_relative_data_folder_lies_below_the_one_of_the_environment(
         data.folder()
     (tmp_path / "faces").mkdir()
     assert data.folder() == tmp_path / "faces"
+
+
+def test_pictures_are_mirrored_only_where_the_recipe_says_what_changes_sides(tmp_path: Path) -> None:
+    values = recipe_values()
+    del values["keypoints"]["flip_pairs"]
+    message = r"augmentation\.flip_share is 0\.5, which needs keypoints\.flip_pairs: .* or \[\] for an object without"
+    with pytest.raises(RecipeError, match=message):
+        parse_recipe(values, "a.toml")
+    without_sides = values | {"keypoints": values["keypoints"] | {"flip_pairs": []}}
+    assert parse_recipe(without_sides, "a.toml").keypoints.flip_pairs == ()
+    unmirrored = values | {"augmentation": values["augmentation"] | {"flip_share": 0.0}}
+    assert parse_recipe(unmirrored, "a.toml").keypoints.flip_pairs == ()
+    # A skeleton file that does not say it leaves it unsaid.
+    names = values["keypoints"]["names"]
+    (tmp_path / "own.toml").write_text(f"names = {names}\n", encoding="utf-8")
+    by_file = values | {"keypoints": {"skeleton": "own.toml"}}
+    with pytest.raises(RecipeError, match=message):
+        parse_recipe(resolve_skeleton(by_file, tmp_path), "a.toml")
+    (tmp_path / "own.toml").write_text(f"names = {names}\nflip_pairs = []\n", encoding="utf-8")
+    assert parse_recipe(resolve_skeleton(by_file, tmp_path), "a.toml").keypoints.names == tuple(names)
