@@ -14,7 +14,7 @@ from rich.console import Console
 from model_export.base_losses import weighted_sum
 from model_export.curves import draw_curves
 from model_export.data.epoch_batches import check_shares
-from model_export.data.splits import training_samples, validation_samples
+from model_export.data.splits import shared_pictures, training_samples, validation_samples
 from model_export.devices import check_devices, check_precision, describe_devices, fabric_on_devices
 from model_export.epoch_record import EpochRecord
 from model_export.errors import RecipeError, TrainingInputError
@@ -117,6 +117,11 @@ def _train_on(
 
     console = Console(highlight=False, markup=False, soft_wrap=True, quiet=not fabric.is_global_zero)
     console.print(f"{recipe.name}: {len(training)} training and {len(validation)} validation samples, run {run.path}")
+    if shared := shared_pictures(training, validation):
+        console.print(
+            f"warning: {len(shared)} pictures both train and validate, such as {shared[0]}: what is measured on them "
+            f"says nothing of new ones"
+        )
     console.print(f"{describe_devices(fabric)}, {describe_batches(recipe.optimisation, fabric.world_size)}")
     if initial is not None:
         console.print(f"starts from {len(initial.weights)} entries of {recipe.network.initial_weights}")

@@ -1,5 +1,6 @@
-"""Pictures that are missing: before a run starts where possible, and in one sentence also from worker processes."""
+"""Pictures that are missing, before a run starts or in worker processes: one sentence. And pictures of both splits."""
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -46,6 +47,29 @@ def test_a_picture_that_is_lost_while_training_is_named_in_one_sentence(folder: 
     with pytest.raises(DataError) as caught:
         trainer.run_epoch(lambda _epoch, _done, _total: None)
     assert str(caught.value) == f"picture {folder / lost} cannot be read: No such file or directory"
+
+
+def train(folder: Path, recipe: Recipe) -> str:
+    """What `focalpoint train` prints."""
+    (folder / "recipe.toml").write_text(
+        tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)), encoding="utf-8"
+    )
+    command = ["train", str(folder / "recipe.toml"), "--run", str(folder / "run"), "--set=optimisation.epochs=1"]
+    found = CliRunner().invoke(build_command_line(), command)
+    assert found.exit_code == 0, found.output
+    return found.stdout
+
+
+def test_pictures_of_both_splits_are_a_warning(folder: Path) -> None:
+    recipe = recipe_of(folder, 0)
+    lines = (folder / "train.csv").read_text(encoding="utf-8").splitlines()
+    with (folder / "validation.csv").open("a", encoding="utf-8") as file:
+        file.write("\n".join(lines[3:5]) + "\n")
+    expected = f"warning: 2 pictures both train and validate, such as {folder / 'train2.png'}: what is measured on them"
+    assert expected in train(folder, recipe)
+    shutil.rmtree(folder / "run")
+    write_split(folder, "validation", draw_samples(2, seed=1))
+    assert "warning" not in train(folder, recipe)
 
 
 def test_a_missing_validation_picture_ends_training_before_it_starts(folder: Path) -> None:
