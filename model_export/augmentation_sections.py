@@ -2,11 +2,17 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from model_export.recipe_section import Positive, Section, Share
 
 KeypointIndex = Annotated[int, Field(ge=0)]
+
+
+def _least_first(factors: tuple[float, float]) -> tuple[float, float]:
+    if factors[0] > factors[1]:
+        raise ValueError("expected the least factor and then the greatest")
+    return factors
 
 
 class RobustAugmentation(Section):
@@ -16,7 +22,7 @@ class RobustAugmentation(Section):
     """
 
     name: Literal["robust"]
-    scale: tuple[Positive, Positive]
+    scale: Annotated[tuple[Positive, Positive], AfterValidator(_least_first)]
     shift: Annotated[float, Field(ge=0)]
     rotation_degrees: Annotated[float, Field(ge=0)]
     flip_share: Share

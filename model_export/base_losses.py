@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from model_export.errors import RecipeError
 from model_export.heatmap_decoding import Prediction
+from service.contract.heatmap_decoding import HeatmapDecoding
 
 
 class Target(NamedTuple):
@@ -68,15 +69,26 @@ BASE_LOSSES: dict[str, BaseLoss] = {
 }
 
 
-def weighted_sum(weights: Mapping[str, float]) -> BaseLoss:
-    """The base loss that adds the named ones, each times its weight.
+# These take the maps for logits, which the codec decodes by soft-argmax only. Another decoding takes them for heatmaps,
+# and would read what was never trained to be one.
+_OF_LOGITS = ("soft_argmax_l1", "heatmap_cross_entropy")
+
+
+def weighted_sum(weights: Mapping[str, float], decoding: HeatmapDecoding) -> BaseLoss:
+    """The base loss that adds the named ones, each times its weight, for maps that are decoded so.
 
     Raises:
-        RecipeError: there is no base loss of one of the names.
+        RecipeError: there is no base loss of one of the names, or it trains maps that the decoding cannot read.
     """
     for name in weights:
         if name not in BASE_LOSSES:
             raise RecipeError(f"unknown key base_losses.{name}: expected some of {', '.join(BASE_LOSSES)}")
+        if name in _OF_LOGITS and decoding != "soft_argmax":
+            fitting = [other for other in BASE_LOSSES if other not in _OF_LOGITS]
+            raise RecipeError(
+                f"base_losses.{name} trains logits, which codec.decoding {decoding} takes for heatmaps: expected "
+                f"decoding soft_argmax, or some of {', '.join(fitting)}"
+            )
 
     def base_loss(prediction: Prediction, target: Target) -> torch.Tensor:
         terms = [weight * BASE_LOSSES[name](prediction, target) for name, weight in weights.items()]

@@ -31,21 +31,21 @@ def train(
 ) -> None:
     """Train a recipe with Adversarial Focal Loss."""
     with _errors_in_one_sentence():
+        from model_export.command_line_record import command_line, train_options
         from model_export.train_command import choose_recipe, choose_run, run_training
 
+        options = train_options(resume=resume, no_afl=no_afl, seed=seed, settings=settings or [])
         chosen = choose_recipe(recipe, settings or [], no_afl=no_afl, seed=seed, devices=devices)
         folder = choose_run(chosen, run, resume=resume)
         if devices > 1:
             from model_export.launch import run_on_devices
 
             arguments = ["train", str(recipe), "--run", str(folder.path), f"--checkpoint-minutes={checkpoint_minutes}"]
-            arguments += [flag for flag, given in (("--resume", resume), ("--no-afl", no_afl)) if given]
-            arguments += [] if seed is None else [f"--seed={seed}"]
-            arguments += [f"--set={setting}" for setting in settings or []]
-            if not run_on_devices(devices, arguments):
+            if not run_on_devices(devices, [*arguments, *options]):
                 raise typer.Exit(1)
         else:
-            run_training(chosen, folder, resume=resume, checkpoint_seconds=60 * checkpoint_minutes)
+            command = command_line("train", recipe, "--run", folder.path, *options)
+            run_training(chosen, folder, resume=resume, command=command, checkpoint_seconds=60 * checkpoint_minutes)
 
 
 def evaluate(

@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import torch
@@ -27,6 +28,22 @@ def build_fabric(precision: Precision) -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+@contextmanager
+def fabric_on_devices(precision: Precision) -> Iterator[Fabric]:
+    """`build_fabric`, and the end of the processes' group: a process that ends within one may be aborted by it."""
+    fabric = build_fabric(precision)
+    try:
+        yield fabric
+    finally:
+        if fabric.world_size > 1:
+            torch.distributed.destroy_process_group()
+
+
+def describe_devices(fabric: Fabric) -> str:
+    """How many of which kind, such as `2 x cuda`."""
+    return f"{fabric.world_size} x {fabric.device.type}"
 
 
 def check_precision(precision: Precision) -> None:

@@ -11,25 +11,32 @@ import numpy as np
 
 from model_export.errors import RunError
 from model_export.evaluate import Estimate, Found
-from service.contract.bundle_manifest import BundleManifest
+from service.contract.bundle_manifest import MODEL_FILE, BundleManifest
 from service.contract.crop_transform import Box, ImageHW3
 
 NO_BOXES = "whole pictures, no boxes, through HTTP"
 _REQUEST_TIMEOUT_SECONDS = 60
+_GRAPH_HEADER = "X-Model-Sha256"
 
 
 def estimate_over_http(url: str, manifest: BundleManifest) -> Estimate:
     """Keypoints from a running service that is given the whole picture and no box.
 
-    The estimate raises `RunError` where there is no such service, or it serves another bundle than the manifest's.
+    The estimate raises `RunError` where there is no such service, or it serves another bundle than the manifest's: both
+    arms of a recipe have one name and version, so the graphs' hashes are compared too where the service tells its own.
     """
     expected = {"name": manifest.name, "version": manifest.version}
+    expected_graph = manifest.sha256[MODEL_FILE]
 
     def estimate(image: ImageHW3, _box: Box) -> Found:
-        answer = _post(f"{url.rstrip('/')}/v1/keypoints", _as_png(image))
+        answer, graph = _post(f"{url.rstrip('/')}/v1/keypoints", _as_png(image))
         if not isinstance(answer, dict) or answer.get("model") != expected:
             found = answer.get("model") if isinstance(answer, dict) else answer
             raise RunError(f"{url} serves another model: expected {expected}, found {found}")
+        if graph is not None and graph != expected_graph:
+            raise RunError(
+                f"{url} serves another graph of the same name: expected SHA-256 {expected_graph}, found {graph}"
+            )
         rows = np.array([[point["x"], point["y"], point["score"]] for point in answer["instances"][0]["keypoints"]])
         return Found(rows[:, :2], rows[:, 2], float(image.shape[0] * image.shape[1]))
 
@@ -42,11 +49,12 @@ def _as_png(image: ImageHW3) -> bytes:
     return png.tobytes()
 
 
-def _post(url: str, png: bytes) -> Any:
+def _post(url: str, png: bytes) -> tuple[Any, str | None]:
+    """The answer, and the SHA-256 of the graph that gave it, where the service says it."""
     try:
         request = urllib.request.Request(url, png, {"Content-Type": "image/png"})
         with urllib.request.urlopen(request, timeout=_REQUEST_TIMEOUT_SECONDS) as response:
-            return json.load(response)
+            return json.load(response), response.headers.get(_GRAPH_HEADER)
     except urllib.error.HTTPError as error:
         raise RunError(f"{url} answered {error.code}: {error.read(500).decode(errors='replace')}") from error
     except urllib.error.URLError as error:

@@ -11,6 +11,7 @@ from torch import nn
 from model_export.accuracy import accuracy_entries
 from model_export.box_protocols import training_boxes
 from model_export.bundle_writing import check_replaceable, write_bundle
+from model_export.command_line_record import command_line
 from model_export.data.dataset import ValidationCrops
 from model_export.data.keypoint_sample import KeypointSample
 from model_export.data.splits import validation_samples
@@ -50,6 +51,8 @@ def export_bundle(run: RunFolder, bundle: Path, golden_list: Path | None) -> tup
         return accuracy_entries(report)
 
     manifest = _manifest(recipe, run)
+    golden = () if golden_list is None else ("--golden", golden_list)
+    command = command_line("export", run.path, "--output", bundle, *golden)
     return write_bundle(
         bundle,
         DecodedNetwork(_averaged_network(recipe, state), recipe.keypoint_codec, recipe.input.channel_order),
@@ -58,7 +61,7 @@ def export_bundle(run: RunFolder, bundle: Path, golden_list: Path | None) -> tup
         measure=measure,
         pictures=pictures,
         licence_text=recipe.bundle.licence_text,
-        origin=trained_origin(manifest),
+        origin=trained_origin(manifest, command),
     )
 
 

@@ -104,7 +104,7 @@ def _manifest(checkpoint: Path, settings: ImportSettings, keypoints: Keypoints, 
                     "channel_order": settings.channel_order,
                     "codec": settings.codec,
                 },
-                "versions": installed_versions(),
+                "versions": [installed_versions()],
             },
             sha256={},
         )

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from model_export.recipe_section import Count, Positive, Section, Share
+from model_export.recipe_section import Count, Decay, Positive, Section, Share
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
@@ -50,7 +50,7 @@ class Optimisation(Section):
     learning_rate: Positive
     weight_decay: Annotated[float, Field(ge=0)]
     gradient_clip: Annotated[float, Field(ge=0)]
-    average_decay: Share
+    average_decay: Decay
     precision: Precision
     synchronise_batch_norm: bool
     loader_workers: Annotated[int, Field(ge=0)]

@@ -24,7 +24,7 @@ from model_export.metrics.settings import UNION_TAGS as METRIC_TAGS
 from model_export.metrics.settings import Evaluation
 from model_export.optimisation import Optimisation
 from model_export.overrides import override
-from model_export.recipe_section import Count, Positive, Section, Share
+from model_export.recipe_section import Count, Decay, Positive, Section, Share
 from model_export.skeleton import resolve_skeleton
 from service.contract.bundle_manifest import Keypoints, Licence, describe_problems
 from service.contract.crop_transform import Box, CropTransform, Warp
@@ -219,7 +219,7 @@ class AdversarialFocal(Section):
     weights: Literal["as_printed", "mean_one"]
     gradient_penalty: Positive
     critic_learning_rate: Positive
-    critic_betas: tuple[Share, Share]
+    critic_betas: tuple[Decay, Decay]
 
 
 class Bundle(Section):
@@ -267,6 +267,16 @@ class Recipe(Section):
             )
         if not self.base_losses:
             raise ValueError("base_losses names no loss")
+        return self
+
+    @model_validator(mode="after")
+    def _mirrored_keypoints_have_partners(self) -> Self:
+        """No pairs at all are a choice, for an object without sides; it is to be said, or it is an oversight."""
+        if self.augmentation.flip_share > 0 and "flip_pairs" not in self.keypoints.model_fields_set:
+            raise ValueError(
+                f"augmentation.flip_share is {self.augmentation.flip_share:g}, which needs keypoints.flip_pairs: the "
+                f"pairs that change places in a mirrored picture, or [] for an object without sides"
+            )
         return self
 
     @model_validator(mode="after")

@@ -49,15 +49,15 @@ class RunFolder:
         if self.checkpoint.exists():
             raise RunError(f"{self.path} already holds a run: give --resume to go on with it, or another --run folder")
 
-    def start(self, recipe: Recipe, devices: str) -> None:
-        """Make the folder and record what the run is made of, and on which devices.
+    def start(self, recipe: Recipe) -> None:
+        """Make the folder and record the recipe.
 
         Raises:
             RunError: the folder already holds a run.
         """
         self.check_unused()
         self.path.mkdir(parents=True, exist_ok=True)
-        self._write(VERSIONS_FILE, json.dumps({**installed_versions(), "devices": devices}, indent=2) + "\n")
+        self._write(VERSIONS_FILE, "[]\n")
         self._write(RECIPE_FILE, tomli_w.dumps(recipe.model_dump(mode="json", exclude_none=True)))
 
     def resume(self, recipe: Recipe) -> None:
@@ -85,17 +85,28 @@ class RunFolder:
         except (OSError, tomllib.TOMLDecodeError, RecipeError) as error:
             raise RunError(f"{self.path} is not a run folder: {error}") from error
 
-    def versions(self) -> dict[str, str]:
-        """What the run was started with: Python, packages, commit.
+    def record_versions(self, epochs_done: int, command: str, devices: str) -> None:
+        """Add what the run is started or resumed with: by which command, on which devices, with which versions.
+
+        Raises:
+            RunError: what was recorded before cannot be read.
+        """
+        entry = {"epochs_done": epochs_done, "command": command, **installed_versions(), "devices": devices}
+        self._write(VERSIONS_FILE, json.dumps([*self.versions(), entry], indent=2) + "\n")
+
+    def versions(self) -> list[dict[str, Any]]:
+        """What the run was started with and each time resumed with: epochs done, command, packages, commit, devices.
 
         Raises:
             RunError: the record is missing or is not valid.
         """
         path = self.path / VERSIONS_FILE
         try:
-            versions: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+            versions: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise RunError(f"{path} cannot be read: {error}") from error
+        if not isinstance(versions, list):
+            raise RunError(f"{path}: expected a list of versions, found {type(versions).__name__}")
         return versions
 
     def save_checkpoint(self, state: dict[str, Any]) -> None:
@@ -140,10 +151,14 @@ class RunFolder:
 
 
 def installed_versions() -> dict[str, str]:
-    """What a run or a bundle was made with: Python, machine, commit and packages."""
+    """What a run or a bundle is made with: Python, machine, packages, and the commit (`-dirty` with other changes)."""
     found = {package: version(package) for package in _RECORDED_PACKAGES}
     commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False, cwd=Path(__file__).parent
+        ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parent,
     )
     source = commit.stdout.strip() if commit.returncode == 0 else "not a git checkout"
     return {"python": sys.version.split()[0], "machine": platform.machine(), "commit": source, **found}

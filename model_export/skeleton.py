@@ -35,6 +35,6 @@ def resolve_skeleton(recipe: dict[str, Any], folder: Path) -> dict[str, Any]:
     keypoints = recipe.get("keypoints")
     if not isinstance(keypoints, dict) or not isinstance(keypoints.get("skeleton"), str):
         return recipe
-    loaded = load_skeleton(keypoints["skeleton"], folder).model_dump(mode="json", exclude_none=True)
+    loaded = load_skeleton(keypoints["skeleton"], folder).model_dump(mode="json", exclude_none=True, exclude_unset=True)
     others = {key: value for key, value in keypoints.items() if key != "skeleton"}
     return recipe | {"keypoints": loaded | others}

@@ -14,8 +14,8 @@ from rich.console import Console
 from model_export.base_losses import weighted_sum
 from model_export.curves import draw_curves
 from model_export.data.epoch_batches import check_shares
-from model_export.data.splits import training_samples, validation_samples
-from model_export.devices import build_fabric, check_devices, check_precision
+from model_export.data.splits import shared_pictures, training_samples, validation_samples
+from model_export.devices import check_devices, check_precision, describe_devices, fabric_on_devices
 from model_export.epoch_record import EpochRecord
 from model_export.errors import RecipeError, TrainingInputError
 from model_export.networks.map_size import map_size
@@ -47,7 +47,7 @@ def choose_recipe(
         changes.append(f"seed={seed}")
     recipe = load_recipe(recipe_path, changes)
     check_maps(recipe)
-    weighted_sum(recipe.base_losses)
+    weighted_sum(recipe.base_losses, recipe.codec.decoding)
     check_devices(devices)
     check_precision(recipe.optimisation.precision)
     check_shares(recipe.optimisation.batch_size, devices, recipe.optimisation.accumulation)
@@ -83,15 +83,26 @@ def choose_run(recipe: Recipe, run_path: Path | None, *, resume: bool) -> RunFol
     return run
 
 
-def run_training(recipe: Recipe, run: RunFolder, *, resume: bool, checkpoint_seconds: float) -> None:
+def run_training(recipe: Recipe, run: RunFolder, *, resume: bool, command: str, checkpoint_seconds: float) -> None:
     """Train a recipe into a run folder, in this process or, each calling this, in those that torchrun started.
+
+    Args:
+        recipe, run: as chosen.
+        resume: goes on where the run's checkpoint stands.
+        command: how this was started, for the run's record.
+        checkpoint_seconds: between checkpoints within an epoch.
 
     Raises:
         TrainingInputError: recipe, data or run folder cannot be used.
     """
-    fabric = build_fabric(recipe.optimisation.precision)
+    with fabric_on_devices(recipe.optimisation.precision) as fabric:
+        _train_on(fabric, recipe, run, resume=resume, command=command, checkpoint_seconds=checkpoint_seconds)
+
+
+def _train_on(
+    fabric: Fabric, recipe: Recipe, run: RunFolder, *, resume: bool, command: str, checkpoint_seconds: float
+) -> None:
     check_shares(recipe.optimisation.batch_size, fabric.world_size, recipe.optimisation.accumulation)
-    devices = f"{fabric.world_size} x {fabric.device.type}"
     # A run is started only once its data is known to be good.
     training, validation, initial = _read_once(
         fabric,
@@ -102,11 +113,16 @@ def run_training(recipe: Recipe, run: RunFolder, *, resume: bool, checkpoint_sec
         ),
     )
     if not resume and fabric.is_global_zero:
-        run.start(recipe, devices)
+        run.start(recipe)
 
     console = Console(highlight=False, markup=False, soft_wrap=True, quiet=not fabric.is_global_zero)
     console.print(f"{recipe.name}: {len(training)} training and {len(validation)} validation samples, run {run.path}")
-    console.print(f"{devices}, {describe_batches(recipe.optimisation, fabric.world_size)}")
+    if shared := shared_pictures(training, validation):
+        console.print(
+            f"warning: {len(shared)} pictures both train and validate, such as {shared[0]}: what is measured on them "
+            f"says nothing of new ones"
+        )
+    console.print(f"{describe_devices(fabric)}, {describe_batches(recipe.optimisation, fabric.world_size)}")
     if initial is not None:
         console.print(f"starts from {len(initial.weights)} entries of {recipe.network.initial_weights}")
         console.print(f"left as drawn or left out: {initial.describe_rest() or 'none'}")
@@ -134,6 +150,7 @@ def run_training(recipe: Recipe, run: RunFolder, *, resume: bool, checkpoint_sec
             training,
             validation,
             resume=resume,
+            command=command,
             initial_weights=initial and initial.weights,
             step_done=progress.step_done,
             epoch_done=epoch_done,

@@ -21,6 +21,7 @@ from model_export.checkpoint_reading import Weights
 from model_export.data.dataset import CropSample, TrainingCrops, ValidationCrops
 from model_export.data.epoch_batches import EpochBatches
 from model_export.data.keypoint_sample import KeypointSample
+from model_export.data.loading import loaded
 from model_export.devices import mean_over_devices
 from model_export.epoch_record import EpochProgress, EpochRecord, step_moments
 from model_export.heatmap_decoding import to_heatmap
@@ -100,7 +101,7 @@ class Trainer:
             critic_update=CriticUpdate(fabric, self.critic, self.critic_optimiser),
             mean_over_devices=lambda value: mean_over_devices(fabric, value),
             without_sync=lambda held_back: fabric.no_backward_sync(self.network, enabled=held_back),
-            base_loss=weighted_sum(recipe.base_losses),
+            base_loss=weighted_sum(recipe.base_losses, recipe.codec.decoding),
             codec=recipe.keypoint_codec,
             afl=afl,
         )
@@ -127,6 +128,7 @@ class Trainer:
 
         Raises:
             RunError: the loss is no longer finite.
+            DataError: a picture can no longer be read.
         """
         settings, steps = self.recipe.optimisation, self.batches.steps_per_epoch
         self.batches.epoch, self.batches.first_step = self.epoch, self.progress.steps
@@ -137,7 +139,7 @@ class Trainer:
                 group["lr"] = constant_rate
         progress = self.progress
         started = time.perf_counter()
-        for parts, waited in _steps(self.loader, settings.accumulation):
+        for parts, waited in _steps(loaded(self.loader), settings.accumulation):
             moments = self.train_batch(parts)
             progress.add(moments, self.optimiser.param_groups[0]["lr"])
             if constant_rate is None:
@@ -158,7 +160,8 @@ class Trainer:
         """The first process validates; batch norm's buffers are its own where they are not synchronised."""
         if not self.fabric.is_global_zero:
             return {}
-        return validate(self.averaged, self.validation_loader, self.validation_crops, self.recipe, self.fabric.device)
+        batches = loaded(self.validation_loader)
+        return validate(self.averaged, batches, self.validation_crops, self.recipe, self.fabric.device)
 
     def train_batch(self, parts: Sequence[CropSample]) -> torch.Tensor:
         """One step on this device's share of a batch, and the moving average brought up to it.

@@ -8,6 +8,7 @@ from lightning_fabric import Fabric
 
 from model_export.checkpoint_reading import Weights
 from model_export.data.keypoint_sample import KeypointSample
+from model_export.devices import describe_devices
 from model_export.epoch_record import EpochRecord
 from model_export.recipe import Recipe
 from model_export.run_folder import RunFolder
@@ -22,6 +23,7 @@ def train(
     validation: Sequence[KeypointSample],
     *,
     resume: bool,
+    command: str,
     initial_weights: Weights | None = None,
     step_done: StepDone,
     epoch_done: Callable[[EpochRecord], None],
@@ -30,6 +32,7 @@ def train(
     """Train a recipe to its last epoch. The first process writes; the others compute.
 
     Args:
+        command: how the run was started, for its record.
         initial_weights: entries that the network starts from instead of random ones.
         checkpoint_seconds: a checkpoint is written after each epoch, and within one whenever so much time has passed.
             When it is written changes nothing about the weights.
@@ -42,6 +45,8 @@ def train(
     trainer = Trainer(fabric, recipe, training, validation, initial_weights)
     if resume:
         trainer.restore(run.load_checkpoint())
+    if fabric.is_global_zero:
+        run.record_versions(trainer.epoch, command, describe_devices(fabric))
     written = time.monotonic()
 
     def checkpoint_when_due(epoch: int, done: int, total: int) -> None:

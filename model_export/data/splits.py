@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from model_export.data.checked_reading import read_checked
 from model_export.data.content_split import split_by_content
 from model_export.data.keypoint_names import check_names
-from model_export.data.keypoint_sample import KeypointSample
+from model_export.data.keypoint_sample import ImageFile, KeypointSample
 from model_export.data.synthetic import KEYPOINT_NAMES, draw_samples
 from model_export.errors import RecipeError
 from model_export.metrics.recipe_truth import check_measurable
@@ -43,6 +43,13 @@ def validation_samples(recipe: Recipe) -> list[KeypointSample]:
         return samples
     _check_drawn_keypoints(recipe)
     return draw_samples(data.validation_count, recipe.seed + _VALIDATION_SEED_OFFSET)
+
+
+def shared_pictures(training: Sequence[KeypointSample], validation: Sequence[KeypointSample]) -> list[str]:
+    """The picture files that both train and validate, sorted; `check-data` finds copies under other names too."""
+    trained = {sample.read_image for sample in training}
+    both = {sample.read_image for sample in validation} & trained
+    return sorted(str(picture.path) for picture in both if isinstance(picture, ImageFile))
 
 
 def _read_validation(data: AnnotatedData, names: Sequence[str]) -> list[KeypointSample]:

@@ -18,6 +18,12 @@ def _rising(values: tuple[float, ...]) -> tuple[float, ...]:
     return values
 
 
+def _different(pair: tuple[int, int]) -> tuple[int, int]:
+    if pair[0] == pair[1]:
+        raise ValueError("expected two different keypoints, whose distance is a length")
+    return pair
+
+
 Thresholds = Annotated[tuple[Positive, ...], Field(min_length=1), AfterValidator(_rising)]
 
 
@@ -25,7 +31,7 @@ class KeypointDistance(Section):
     """Distance of two labelled keypoints: inter-ocular for 300-W is (36, 45), a torso a shoulder and a hip."""
 
     kind: Literal["keypoint_distance"]
-    keypoints: tuple[Index, Index]
+    keypoints: Annotated[tuple[Index, Index], AfterValidator(_different)]
     name: str
 
 

@@ -31,7 +31,7 @@ class _SkeletonFile(BaseModel):
 
     names: Annotated[tuple[str, ...], Field(min_length=1)]
     edges: tuple[_Pair, ...] = ()
-    flip_pairs: tuple[_Pair, ...] = ()
+    flip_pairs: tuple[_Pair, ...] | None = None  # none at all are said as (), which a recipe that mirrors asks for
     sigmas: tuple[Annotated[float, Field(gt=0)], ...] | None = None
 
 
@@ -54,11 +54,12 @@ def read_skeleton(name: str, folder: Path) -> Keypoints:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         skeleton = _SkeletonFile.model_validate(values)
+        said = {} if skeleton.flip_pairs is None else {"flip_pairs": _indices(skeleton.flip_pairs, skeleton.names)}
         return Keypoints(
             names=skeleton.names,
             skeleton=_indices(skeleton.edges, skeleton.names),
-            flip_pairs=_indices(skeleton.flip_pairs, skeleton.names),
             oks_sigmas=skeleton.sigmas,
+            **said,
         )
     except FileNotFoundError as error:
         raise SkeletonError(

@@ -34,7 +34,7 @@ def run_recipe(
     run = RunFolder(folder)
     fabric = build_fabric(recipe.optimisation.precision)
     if not resume and fabric.is_global_zero:
-        run.start(recipe, "1 x cpu")
+        run.start(recipe)
     train(
         fabric,
         recipe,
@@ -42,6 +42,7 @@ def run_recipe(
         training_samples(recipe),
         validation_samples(recipe),
         resume=resume,
+        command="focalpoint train a_test.toml" + " --resume" * resume,
         step_done=step_done,
         epoch_done=epoch_done,
         checkpoint_seconds=checkpoint_seconds,

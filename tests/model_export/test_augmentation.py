@@ -70,6 +70,19 @@ def test_flipped_labels_change_sides_with_their_names() -> None:
         assert np.allclose(mirrored[:, 0], 63 - swap_flip_pairs(plain, FLIP_PAIRS)[:, 0], atol=1e-3)
 
 
+def test_the_keypoint_that_is_seen_changes_its_name_with_its_place() -> None:
+    """Of the dots only the red one, the left of the pair, is labelled: mirrored, it is the right one."""
+    dots = dot_sample()
+    red_only = KeypointSample(dots.read_image, dots.points_in_image, np.array([True, False]), "dots")
+    settings = augmentation(scale=(0.9, 1.1), rotation_degrees=0.0, shift=0.0, wide_share=0.0, flip_share=1.0)
+    mirrored = TrainingCrops([red_only], SIZE, CODEC, settings, ((0, 1),), seed=0, mirrored_epochs=9)[0, 0]
+    assert mirrored["visible"].tolist() == [False, True]
+    x, y = mirrored["points_in_crop"][1].round().int().tolist()
+    red, green, _ = mirrored["crop"][y, x].tolist()
+    assert red > 200
+    assert green == 0
+
+
 def test_settling_epochs_are_not_mirrored() -> None:
     settings = augmentation(flip_share=1.0, rotation_degrees=0.0)
     (sample,) = samples = draw_samples(1, seed=3)

@@ -16,6 +16,7 @@ from model_export.base_losses import (
 )
 from model_export.errors import RecipeError
 from model_export.heatmap_decoding import Prediction, read_maps
+from service.contract.heatmap_decoding import HeatmapDecoding
 from service.contract.keypoint_codec import KeypointCodec
 
 CODEC = KeypointCodec(heatmap_width=16, heatmap_height=16, stride=4, sigma=1.0, decoding="soft_argmax")
@@ -76,9 +77,19 @@ def test_cross_entropy_is_least_at_the_target_and_log_of_the_cells_for_a_flat_ma
 def test_a_sum_adds_each_loss_times_its_weight() -> None:
     prediction, target = batch()
     expected = 2 * heatmap_mse(prediction, target) + 0.5 * soft_argmax_l1(prediction, target)
-    assert torch.allclose(weighted_sum({"heatmap_mse": 2, "soft_argmax_l1": 0.5})(prediction, target), expected)
+    base_loss = weighted_sum({"heatmap_mse": 2, "soft_argmax_l1": 0.5}, "soft_argmax")
+    assert torch.allclose(base_loss(prediction, target), expected)
 
 
 def test_an_unknown_loss_is_named() -> None:
     with pytest.raises(RecipeError, match=r"unknown key base_losses\.l7: expected some of heatmap_mse"):
-        weighted_sum({"l7": 1.0})
+        weighted_sum({"l7": 1.0}, "soft_argmax")
+
+
+@pytest.mark.parametrize("decoding", ["peak", "quarter_step", "dark", "dark_udp"])
+@pytest.mark.parametrize("name", ["soft_argmax_l1", "heatmap_cross_entropy"])
+def test_a_loss_of_logits_is_refused_where_maps_are_heatmaps(name: str, decoding: HeatmapDecoding) -> None:
+    expected = f"base_losses.{name} trains logits, which codec.decoding {decoding} takes for heatmaps: .*joints_mse"
+    with pytest.raises(RecipeError, match=expected):
+        weighted_sum({"heatmap_mse": 1.0, name: 0.5}, decoding)
+    weighted_sum({"heatmap_mse": 1.0, "joints_mse": 0.5}, decoding)

@@ -64,7 +64,7 @@ def test_a_picture_on_both_sides_of_a_recipe_is_an_error(tmp_path: Path) -> None
     lines = (tmp_path / "points.csv").read_text(encoding="utf-8").splitlines()
     (tmp_path / "held_out.csv").write_text("\n".join([lines[0], lines[1]]), encoding="utf-8")
     (tmp_path / "own.toml").write_text(SKELETON, encoding="utf-8")
-    values = recipe_values() | {"keypoints": {"skeleton": "own.toml"}}
+    values = recipe_values() | {"keypoints": {"skeleton": "own.toml", "flip_pairs": []}}
     values["data"] = {"format": "csv", "root": str(tmp_path), "train": "points.csv", "validation": "held_out.csv"}
     values["evaluation"] = recipe_values()["evaluation"]
     (tmp_path / "recipe.toml").write_text(tomli_w.dumps(values), encoding="utf-8")

@@ -67,7 +67,8 @@ def csv_row(picture: str, points: int) -> str:
 def untrained_run(folder: Path, recipe: Recipe, epochs_done: int) -> RunFolder:
     """A run whose checkpoint says that so many epochs are done; its weights are those of the start."""
     run = RunFolder(folder)
-    run.start(recipe, "1 x cpu")
+    run.start(recipe)
+    run.record_versions(0, "focalpoint train a_test.toml", "1 x cpu")
     trainer = build_trainer(recipe)
     trainer.epoch = epochs_done
     run.save_checkpoint(trainer.state())
@@ -101,6 +102,7 @@ def test_train_names_the_recipe_that_is_not_there() -> None:
         ("optimisation", {"epoch": 3}, "unknown key optimisation.epoch"),
         ("input", {"width": 66}, "input.width is 66, which codec.stride 4 does not divide"),
         ("base_losses", {"mse": 1.0}, "unknown key base_losses.mse: expected some of heatmap_mse"),
+        ("codec", {"decoding": "peak"}, "base_losses.soft_argmax_l1 trains logits, which codec.decoding peak takes"),
         ("network", {"name": "vast"}, "network.name: expected one of compact, pose_resnet_18, "),
         ("network", {"depth": 3}, "unknown key network.depth: compact takes blocks, top_down_width, widths"),
         ("keypoints", {"names": list("abcde")}, "keypoints.names: the drawn faces have right_eye, "),
@@ -158,7 +160,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("epochs_done", [None, 1])
 def test_export_wants_a_finished_run(tmp_path: Path, epochs_done: int | None) -> None:
     if epochs_done is None:
-        RunFolder(tmp_path / "run").start(small_recipe(), "1 x cpu")
+        RunFolder(tmp_path / "run").start(small_recipe())
         expected = "run holds no checkpoint: none of its epochs is done"
     else:
         untrained_run(tmp_path / "run", small_recipe(), epochs_done)
@@ -169,7 +171,7 @@ def test_export_wants_a_finished_run(tmp_path: Path, epochs_done: int | None) ->
 
 def test_export_names_what_is_no_run_and_what_is_no_checkpoint(tmp_path: Path) -> None:
     assert "empty is not a run folder" in refusal("export", "empty", "--output", "bundle")
-    RunFolder(tmp_path / "run").start(small_recipe(), "1 x cpu")
+    RunFolder(tmp_path / "run").start(small_recipe())
     (tmp_path / "run" / "last.pt").write_bytes(b"not a checkpoint")
     assert refusal("export", "run", "--output", "bundle").startswith("checkpoint run/last.pt cannot be read: ")
     assert {path.name for path in tmp_path.iterdir()} == {"run"}

@@ -81,7 +81,7 @@ def data(tmp_path: Path) -> Path:
 def bundle_with(data: Path, *metrics: dict[str, Any]) -> Path:
     values = recipe_values()
     values["data"] = {"format": "coco", "root": str(data), "train": "labels.json", "validation": "labels.json"}
-    values["keypoints"] = {"names": ["red", "green", "blue"], "oks_sigmas": SIGMAS}
+    values["keypoints"] = {"names": ["red", "green", "blue"], "flip_pairs": [[0, 1]], "oks_sigmas": SIGMAS}
     values["evaluation"] = {"metrics": list(metrics)}
     folder = write_bundle(data / "discs")
     BundleManifest.load(folder).model_copy(update={"training": {"recipe": values}}).save(folder)
@@ -238,7 +238,7 @@ def test_a_published_detectors_boxes_are_taken_as_they_are(tmp_path: Path) -> No
         "train": "test_coco.json",
         "validation": "test_coco.json",
     }
-    values["keypoints"] = {"names": skeleton.names, "oks_sigmas": skeleton.oks_sigmas}
+    values["keypoints"] = {"names": skeleton.names, "flip_pairs": [], "oks_sigmas": skeleton.oks_sigmas}
     values["evaluation"] = {"metrics": [OKS]}
     recipe = parse_recipe(values, "a test")
     samples = validation_samples(recipe)

@@ -41,7 +41,7 @@ def started_from(recipe: Recipe, monkeypatch: pytest.MonkeyPatch, folder: Path) 
 
     monkeypatch.setattr(Trainer, "run_epoch", note)
     with pytest.raises(KeyboardInterrupt):
-        run_training(recipe, RunFolder(folder), resume=False, checkpoint_seconds=60.0)
+        run_training(recipe, RunFolder(folder), resume=False, command="a test", checkpoint_seconds=60.0)
     (state,) = states
     return state
 
@@ -67,7 +67,13 @@ def test_a_run_starts_from_what_fits_and_lists_the_rest(
 def test_a_file_that_does_not_fit_starts_nothing(tmp_path: Path) -> None:
     torch.save({"fc.weight": torch.ones(2)}, tmp_path / "a.pth")
     with pytest.raises(WeightsError, match="none of its entries fits the network"):
-        run_training(recipe_from(tmp_path / "a.pth"), RunFolder(tmp_path / "run"), resume=False, checkpoint_seconds=60)
+        run_training(
+            recipe_from(tmp_path / "a.pth"),
+            RunFolder(tmp_path / "run"),
+            resume=False,
+            command="a test",
+            checkpoint_seconds=60,
+        )
     assert not (tmp_path / "run").exists()
 
 

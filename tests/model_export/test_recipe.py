@@ -8,6 +8,7 @@ import pytest
 
 from model_export.errors import RecipeError
 from model_export.recipe import AnnotatedData, load_recipe, parse_recipe
+from model_export.skeleton import resolve_skeleton
 from tests.model_export.recipes import recipe_values, shipped_recipe_path
 
 OKS = {"kind": "oks", "area": "annotated", "keypoint_score_above": 0.2, "nms_above": 0.9}
@@ -60,6 +61,11 @@ def test_the_face_recipe_names_68_keypoints_and_every_one_has_its_mirror_image()
         ("evaluation", "metrics", [nme(thresholds=[0.1, 0.08])], r"metrics\.0\.thresholds: expected rising numbers"),
         ("evaluation", "metrics", [{"kind": "pckh", "left_out": [6]}], r"left_out names keypoint 6, beyond the 5"),
         ("evaluation", "metrics", [OKS], r"metrics\.0 takes OKS, which needs keypoints\.oks_sigmas"),
+        ("evaluation", "metrics", [nme(keypoints=[0, 0])], r"normaliser\.keypoints: expected two different keypoints"),
+        ("evaluation", "metrics", [nme(keypoints=[-1, -9])], r"normaliser\.keypoints\.0: .*greater than or equal to 0"),
+        ("adversarial_focal", "critic_betas", [0.5, 1.0], r"adversarial_focal\.critic_betas\.1: .*less than 1"),
+        ("optimisation", "average_decay", 1.0, r"optimisation\.average_decay: .*less than 1, found 1\.0"),
+        ("augmentation", "scale", [1.5, 0.7], r"augmentation\.scale: expected the least factor and then the greatest"),
         ("adversarial_focal", "place", "somewhere", "adversarial_focal.place: .*found 'somewhere'"),
         ("keypoints", "flip_pairs", [[0, 7]], "names a keypoint beyond the 5 there are"),
         ("data", "format", "xml", r"data\.format: .*csv.*synthetic, found 'xml'"),
@@ -99,3 +105,23 @@ def test_a_relative_data_folder_lies_below_the_one_of_the_environment(
         data.folder()
     (tmp_path / "faces").mkdir()
     assert data.folder() == tmp_path / "faces"
+
+
+def test_pictures_are_mirrored_only_where_the_recipe_says_what_changes_sides(tmp_path: Path) -> None:
+    values = recipe_values()
+    del values["keypoints"]["flip_pairs"]
+    message = r"augmentation\.flip_share is 0\.5, which needs keypoints\.flip_pairs: .* or \[\] for an object without"
+    with pytest.raises(RecipeError, match=message):
+        parse_recipe(values, "a.toml")
+    without_sides = values | {"keypoints": values["keypoints"] | {"flip_pairs": []}}
+    assert parse_recipe(without_sides, "a.toml").keypoints.flip_pairs == ()
+    unmirrored = values | {"augmentation": values["augmentation"] | {"flip_share": 0.0}}
+    assert parse_recipe(unmirrored, "a.toml").keypoints.flip_pairs == ()
+    # A skeleton file that does not say it leaves it unsaid.
+    names = values["keypoints"]["names"]
+    (tmp_path / "own.toml").write_text(f"names = {names}\n", encoding="utf-8")
+    by_file = values | {"keypoints": {"skeleton": "own.toml"}}
+    with pytest.raises(RecipeError, match=message):
+        parse_recipe(resolve_skeleton(by_file, tmp_path), "a.toml")
+    (tmp_path / "own.toml").write_text(f"names = {names}\nflip_pairs = []\n", encoding="utf-8")
+    assert parse_recipe(resolve_skeleton(by_file, tmp_path), "a.toml").keypoints.names == tuple(names)

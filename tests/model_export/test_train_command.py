@@ -58,7 +58,7 @@ def test_two_devices_learn_what_one_does(tmp_path: Path) -> None:
     alone, shared = (RunFolder(tmp_path / name) for name in ("one", "two"))
     for first, second in zip(alone.read_metrics(), shared.read_metrics(), strict=True):
         assert second["base_loss"] == pytest.approx(first["base_loss"], rel=0.05)  # measured 1.4 % and 0.8 %
-    assert shared.versions()["devices"] == "2 x cpu"
+    assert [entry["devices"] for entry in shared.versions()] == ["2 x cpu"]
     assert shared.recipe() == alone.recipe()
     assert shared.recipe().optimisation.batch_size == 16
 

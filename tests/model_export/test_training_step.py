@@ -2,6 +2,7 @@
 
 from contextlib import nullcontext
 
+import pytest
 import torch
 from torch import nn
 
@@ -30,6 +31,20 @@ class Recorder:
         self.calls.append((self.name, loss if gradient_scale is None else gradient_scale * loss))
 
 
+class Mover(Recorder):
+    """The critic's optimiser, which moves it far as soon as there is something to minimise."""
+
+    def __init__(self, critic: Critic, calls: list[tuple[str, torch.Tensor]]) -> None:
+        super().__init__("critic", calls)
+        self.critic = critic
+
+    def accumulate(self, loss: torch.Tensor) -> None:
+        super().accumulate(loss.detach())
+        with torch.no_grad():
+            for weight in self.critic.parameters():
+                weight.add_(1.0)
+
+
 class TinyNetwork(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -50,15 +65,23 @@ Calls = list[tuple[str, torch.Tensor]]
 
 
 def run(
-    critic: Critic | None, visible: torch.Tensor, base_loss: BaseLoss = known_loss, parts: int = 1, **afl: object
+    critic: Critic | None,
+    visible: torch.Tensor,
+    base_loss: BaseLoss = known_loss,
+    parts: int = 1,
+    *,
+    critic_moves: bool = False,
+    invisible_at: float | None = None,
+    **afl: object,
 ) -> Calls:
     """The losses of a step in the order in which they are minimised, then the difficulties."""
     calls: Calls = []
+    critic_update = Mover(critic, calls) if critic_moves and critic else Recorder("critic", calls)
     step = TrainingStep(
         network=TinyNetwork(),
         critic=critic,
         network_update=Recorder("network", calls),
-        critic_update=Recorder("critic", calls),
+        critic_update=critic_update,
         mean_over_devices=lambda value: value,
         without_sync=lambda _: nullcontext(),
         base_loss=base_loss,
@@ -66,6 +89,8 @@ def run(
         afl=settings(place="soft_argmax", **afl),
     )
     places = torch.rand(len(visible), 2, 2) * 7
+    if invisible_at is not None:
+        places[~visible] = invisible_at
     target = Target(torch.from_numpy(CODEC.encode(CODEC.to_crop(places.numpy()))), places, visible)
     images, mixing = torch.randn(len(visible), 3, 8, 8), torch.rand(len(visible))
     pieces = [
@@ -92,6 +117,36 @@ def test_with_a_critic_each_sample_counts_by_its_own_difficulty_and_the_critic_m
     assert (first, second) == ("critic", "network")
     assert torch.allclose(loss, (difficulty * torch.tensor([1.0, 2.0, 3.0, 4.0])).mean())
     assert difficulty.std() > 0
+
+
+def test_the_score_is_that_of_the_critic_before_it_moves() -> None:
+    def step(critic_moves: bool) -> Calls:
+        torch.manual_seed(0)
+        return run(Critic(), ALL_VISIBLE, critic_moves=critic_moves)
+
+    torch.manual_seed(0)
+    moved = Critic()
+    before = [weight.clone() for weight in moved.parameters()]
+    run(moved, ALL_VISIBLE, critic_moves=True)
+    assert all((weight - old - 1).abs().max() < 1e-6 for weight, old in zip(moved.parameters(), before, strict=True))
+    for (name, still), (_, moving) in zip(step(critic_moves=False), step(critic_moves=True), strict=True):
+        assert torch.equal(still, moving), name
+
+
+@pytest.mark.parametrize("existence", ["label", "prediction"])
+def test_the_critic_sees_nothing_of_labels_that_are_not_visible(existence: str) -> None:
+    """Wherever their meaningless coordinates lie, objective and difficulties are the same; visible ones do count."""
+    visible = torch.tensor([[True, False], [True, True], [False, True]])
+
+    def step(invisible_at: float, visible: torch.Tensor = visible) -> Calls:
+        torch.manual_seed(0)
+        return run(Critic(), visible, invisible_at=invisible_at, existence=existence)
+
+    for (name, here), (_, there) in zip(step(0.0), step(6.0), strict=True):
+        assert torch.equal(here, there), name
+    (_, objective), *_ = step(0.0)
+    (_, of_all), *_ = step(0.0, torch.ones_like(visible))
+    assert not torch.equal(objective, of_all)
 
 
 def test_the_networks_loss_leaves_the_critic_alone_and_the_critics_the_network() -> None:
