@@ -119,3 +119,6 @@ LABEL org.opencontainers.image.title="focalpoint" \
       org.opencontainers.image.licenses="Apache-2.0; weights below /app/models under the LICENSE beside them" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
+
+# Without --target.
+FROM cpu

@@ -17,4 +17,4 @@ def engine() -> str:
 @pytest.fixture(scope="session")
 def cpu_image(engine: str) -> str:
     """The target `cpu`, built from the Dockerfile as it stands."""
-    return build(engine, "cpu", VERSION=__version__)
+    return build(engine, "cpu", "focalpoint:cpu", VERSION=__version__)

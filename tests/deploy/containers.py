@@ -65,9 +65,8 @@ def container_engine() -> str:
     pytest.skip("neither a docker daemon nor podman is there")
 
 
-def build(engine: str, target: str, **arguments: str) -> str:
-    """Build a target of the Dockerfile; returns the image's name."""
-    image = f"focalpoint:{target}"
+def build(engine: str, target: str, image: str, **arguments: str) -> str:
+    """Build a target of the Dockerfile, with build arguments; returns the image's name."""
     # podman keeps no health check in its own format, and copies everything once more for each layer that it keeps.
     special = ["--format", "docker", "--layers=false", "--network", "host"] if engine == "podman" else []
     flags = [f"--build-arg={name}={value}" for name, value in arguments.items()]

@@ -50,6 +50,10 @@ def test_every_variable_is_a_setting_and_the_bounds_agree() -> None:
         assert set_here["ORT_DISABLE_TELEMETRY"] == "1"
 
 
+def test_the_cpu_target_is_built_where_none_is_named() -> None:
+    assert re.findall(r"^FROM .*", DOCKERFILE, re.MULTILINE)[-1] == "FROM cpu"
+
+
 def test_neither_target_is_root_or_lacks_a_health_check() -> None:
     for target in TARGETS:
         assert "\nUSER 10001:10001\n" in stage(target)

@@ -17,6 +17,7 @@ from tests.deploy.programs import REPOSITORY, program, run
 FOLDER = REPOSITORY / "deploy" / "kubernetes"
 OVERLAYS = sorted(path.parent.name for path in FOLDER.glob("overlays/*/kustomization.yaml"))
 KINDS = {"Deployment", "Service", "PodDisruptionBudget", "NetworkPolicy", "HorizontalPodAutoscaler"}
+JPEG = {"Content-Type": "image/jpeg"}
 SCHEMAS = ("1.30", "1.37")  # the oldest that is still in use, and the newest that is known here
 
 
@@ -159,7 +160,9 @@ def test_an_overlay_played_by_podman_serves_drains_and_ends(engine: str, cpu_ima
         pytest.skip("podman is not the engine in use")
     with played("cpu", tmp_path) as urls:
         wait_until_ready(urls["admin"])
-        answer = httpx.post(f"{urls['http']}/v1/keypoints", content=picture(), trust_env=False, timeout=30)
+        answer = httpx.post(
+            f"{urls['http']}/v1/keypoints", content=picture(), headers=JPEG, trust_env=False, timeout=30
+        )
         assert answer.status_code == 200
         assert httpx.get(f"{urls['http']}/metrics", trust_env=False).status_code == 404
         (name,) = run([engine, "ps", "--filter", "name=focalpoint-check-pod", "--format", "{{.Names}}"]).split()[-1:]

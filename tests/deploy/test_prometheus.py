@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from service.paths import BATCH_PATH, KEYPOINTS_PATH
 from tests.deploy.programs import REPOSITORY, program, run
 from tests.fakes import FakeEngine
 from tests.service.conftest import running_server
@@ -61,6 +62,13 @@ def test_every_alert_has_a_test_in_which_it_fires_and_one_in_which_it_does_not()
     alerts = {rule["alert"] for rule in rules("alerts.yml")}
     assert {case["alertname"] for case in cases if case["exp_alerts"]} == alerts
     assert {case["alertname"] for case in cases if not case["exp_alerts"]} == alerts
+
+
+def test_the_error_budget_is_that_of_every_route_that_answers_keypoints() -> None:
+    for rule in rules("recording.yml"):
+        for pattern in re.findall(r'route=~"([^"]+)"', rule["expr"]):
+            assert all(re.fullmatch(pattern, path) for path in (KEYPOINTS_PATH, BATCH_PATH))
+            assert not re.fullmatch(pattern, "/metrics")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(REPOSITORY / "deploy").as_posix())
