@@ -15,6 +15,7 @@ from service.gate import Gate
 from service.loaded_model import BatchLimits
 from service.metrics import Metrics
 from service.model_repository import LoadedBundle, ModelRepository
+from service.open_inference_routes import open_inference_routes
 from service.pipeline import ImageLimits, KeypointPipeline
 from service.problem_details import answer_errors_with_problems
 from service.readiness import Readiness
@@ -71,6 +72,7 @@ def create_app(settings: Settings, bundles: Sequence[LoadedBundle], load: Callab
     metrics.watch_in_flight(lambda: admission.in_flight)
     keys = KeyRing(read_key_file(settings.api_keys)) if settings.api_keys else None
     longest_seconds = settings.deadline_ms / 1000
+    images_at_once = max(1, settings.max_queue // (2 * settings.max_boxes))
     at_start = list(bundles)
 
     @asynccontextmanager
@@ -106,12 +108,23 @@ def create_app(settings: Settings, bundles: Sequence[LoadedBundle], load: Callab
             metrics,
             max_boxes=settings.max_boxes,
             max_images=settings.max_images,
-            images_at_once=max(1, settings.max_queue // (2 * settings.max_boxes)),
+            images_at_once=images_at_once,
             longest_seconds=longest_seconds,
         )
     )
     app.include_router(model_routes(repository))
     app.include_router(probe_routes(readiness))
+    app.include_router(
+        open_inference_routes(
+            repository,
+            pipeline,
+            admission,
+            readiness,
+            max_images=settings.max_images,
+            images_at_once=images_at_once,
+            longest_seconds=longest_seconds,
+        )
+    )
     app.state.admin = None
     if settings.admin_port is None:
         app.include_router(metrics_routes(metrics))

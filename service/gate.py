@@ -10,7 +10,7 @@ from service.admission import Admission
 from service.api_keys import KeyRing
 from service.errors import Forbidden, RequestError
 from service.metrics import Metrics
-from service.paths import BATCH_PATH, KEYPOINTS_PATH, PROBE_PATHS, REPOSITORY_PATH
+from service.paths import PROBE_PATHS, REPOSITORY_PATH, brings_images
 from service.problem_details import error_response
 from service.request_record import deadline_seconds
 
@@ -43,7 +43,7 @@ class Gate:
             except RequestError as error:
                 scope["state"]["record"].problem = error.reason
                 self._metrics.rejected(error.reason)
-                await error_response(error)(scope, receive, send)
+                await error_response(error, scope["path"])(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
@@ -55,7 +55,7 @@ class Gate:
             if path.startswith(REPOSITORY_PATH) and not bucket.admin:
                 raise Forbidden(f"the API key {bucket.name} has no `admin = true` in the key file")
         scope["state"]["bucket"] = bucket
-        if path in (KEYPOINTS_PATH, BATCH_PATH) and scope["method"] == "POST":
+        if brings_images(path) and scope["method"] == "POST":
             self._admission.check(deadline_seconds(headers, self._longest_seconds))
             if bucket is not None:
                 bucket.take(1)

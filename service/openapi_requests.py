@@ -86,6 +86,52 @@ BATCH_REQUEST: Final[dict[str, Any]] = {
         },
     },
 }
+_TENSOR: Final = {
+    "type": "object",
+    "required": ["name", "shape", "datatype"],
+    "properties": {
+        "name": {"type": "string", "enum": ["image", "boxes", "crops"]},
+        "shape": {"type": "array", "items": {"type": "integer", "minimum": 0}, "maxItems": 8},
+        "datatype": {"type": "string", "enum": ["BYTES", "FP32", "UINT8"]},
+        "data": {"type": "array", "description": "numbers, or files in base64"},
+        "parameters": {"type": "object", "properties": {"binary_data_size": {"type": "integer", "minimum": 0}}},
+    },
+}
+_INFERENCE_MESSAGE: Final = {
+    "type": "object",
+    "required": ["inputs"],
+    "properties": {
+        "id": {"type": "string"},
+        "inputs": {"type": "array", "items": _TENSOR, "minItems": 1, "maxItems": 16},
+        "outputs": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["name"],
+                "properties": {"name": {"type": "string", "enum": ["keypoints", "scores", "boxes"]}},
+            },
+        },
+    },
+    "example": {
+        "inputs": [
+            {"name": "image", "shape": [1], "datatype": "BYTES", "data": ["/9j/4AAQSkZJRg..."]},
+            {"name": "boxes", "shape": [1, 4], "datatype": "FP32", "data": [96, 40, 128, 160]},
+        ]
+    },
+}
+INFERENCE_REQUEST: Final[dict[str, Any]] = {
+    "parameters": [
+        _DEADLINE,
+        _REQUEST_ID,
+        {
+            "name": "Inference-Header-Content-Length",
+            "in": "header",
+            "description": "where the JSON ends and the tensors' bytes begin; without it all is JSON",
+            "schema": {"type": "integer", "minimum": 1},
+        },
+    ],
+    "requestBody": {"required": True, "content": {"application/json": {"schema": _INFERENCE_MESSAGE}}},
+}
 _ALWAYS: Final = (
     "bad-request",
     "unauthorized",

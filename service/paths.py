@@ -5,5 +5,13 @@ from typing import Final
 KEYPOINTS_PATH: Final = "/v1/keypoints"
 BATCH_PATH: Final = "/v1/keypoints:batch"
 REPOSITORY_PATH: Final = "/v1/repository"
-PROBE_PATHS: Final = frozenset({"/livez", "/readyz"})
+OPEN_INFERENCE_PATH: Final = "/v2"
+PROBE_PATHS: Final = frozenset({"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})
 OPERATION_PATHS: Final = PROBE_PATHS | {"/metrics"}
+
+
+def brings_images(path: str) -> bool:
+    """Whether a POST to this address asks for keypoints."""
+    if path.startswith(f"{OPEN_INFERENCE_PATH}/models/"):
+        return path.endswith("/infer")
+    return path in (KEYPOINTS_PATH, BATCH_PATH)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from service.errors import PROBLEMS, RequestError
 from service.metrics import Metrics
-from service.paths import KEYPOINTS_PATH
+from service.paths import OPEN_INFERENCE_PATH, brings_images
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
@@ -23,15 +23,20 @@ def problem_members(slug: str, detail: str, members: Mapping[str, int] = Mapping
     return {"type": slug, "title": problem.title, "status": problem.status, "detail": detail, **members}
 
 
-def problem_response(slug: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+def problem_response(slug: str, detail: str, headers: Mapping[str, str] | None = None, path: str = "") -> Response:
     """The answer for one problem that is no `RequestError`."""
-    return Response(orjson.dumps(problem_members(slug, detail)), PROBLEMS[slug].status, headers, PROBLEM_MEDIA_TYPE)
+    return _response(problem_members(slug, detail), headers, path)
 
 
-def error_response(error: RequestError) -> Response:
-    """The answer for one of our errors."""
-    members = problem_members(error.slug, str(error), error.members)
-    return Response(orjson.dumps(members), PROBLEMS[error.slug].status, error.headers, PROBLEM_MEDIA_TYPE)
+def error_response(error: RequestError, path: str) -> Response:
+    """The answer for one of our errors to a request for this path."""
+    return _response(problem_members(error.slug, str(error), error.members), error.headers, path)
+
+
+def _response(members: dict[str, Any], headers: Mapping[str, str] | None, path: str) -> Response:
+    if path.startswith(f"{OPEN_INFERENCE_PATH}/"):
+        members["error"] = members["detail"]  # where the Open Inference Protocol has its sentence
+    return Response(orjson.dumps(members), members["status"], headers, PROBLEM_MEDIA_TYPE)
 
 
 def problem_schema(*slugs: str) -> dict[int | str, dict[str, Any]]:
@@ -68,15 +73,15 @@ def answer_errors_with_problems(app: FastAPI, metrics: Metrics) -> None:
     def request_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestError)
         request.state.record.problem = error.reason
-        if request.url.path.startswith(KEYPOINTS_PATH):  # a probe that fails is no image
+        if brings_images(request.url.path):  # a probe that fails is no image
             metrics.rejected(error.reason)
-        return error_response(error)
+        return error_response(error, request.url.path)
 
     def framework_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
         details = {404: f"there is no {request.url.path}", 405: f"{request.url.path} does not take {request.method}"}
         detail = details.get(error.status_code, error.detail)
-        return problem_response(_slug_of_status(error.status_code), detail, error.headers)
+        return problem_response(_slug_of_status(error.status_code), detail, error.headers, request.url.path)
 
     app.add_exception_handler(RequestError, request_error)
     app.add_exception_handler(HTTPException, framework_error)

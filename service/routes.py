@@ -1,21 +1,18 @@
 """The endpoints: HTTP only, no arrays."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
-from starlette.requests import ClientDisconnect
 
 from service.admission import Admission
 from service.answer_encoding import encode_answer, encode_batch_answer
 from service.content_negotiation import choose_media_type
-from service.disconnection import ClientDisconnectedError, unless_disconnected
+from service.deadlines import answer_in_time
+from service.disconnection import unless_disconnected
 from service.drawing import annotated_png
-from service.errors import DeadlineExceeded
 from service.metrics import Metrics
 from service.model_repository import ModelRepository
 from service.openapi_requests import BATCH_PROBLEMS, BATCH_REQUEST, KEYPOINTS_PROBLEMS, KEYPOINTS_REQUEST, PICTURE
@@ -24,7 +21,7 @@ from service.pipeline import Estimate, KeypointPipeline
 from service.problem_details import problem_schema
 from service.readiness import Readiness
 from service.request_reading import read_batch_input, read_keypoints_input
-from service.request_record import RequestRecord, deadline_seconds
+from service.request_record import RequestRecord
 from service.schemas import (
     CocoAnswer,
     CompactAnswer,
@@ -38,9 +35,6 @@ from service.several_images import estimate_several
 
 _JSON: Final = "application/json"
 _PNG: Final = "image/png"
-_CLIENT_CLOSED_REQUEST: Final = 499  # nobody reads it; for metrics and log, by the name that nginx gave it
-
-Result = TypeVar("Result")
 
 
 def keypoint_routes(
@@ -59,17 +53,6 @@ def keypoint_routes(
     Of the images of one request only `images_at_once` are worked on at a time, so that it cannot fill the queue alone.
     """
     router = APIRouter(tags=["keypoints"])
-
-    async def answer_in_time(request: Request, answer: Callable[[float], Awaitable[Response]]) -> Response:
-        """What `answer` gives when told how long it may take; 504 when it takes longer, nothing if nobody waits."""
-        allowed = deadline_seconds(request.headers, longest_seconds)
-        try:
-            async with asyncio.timeout(allowed - _record(request).elapsed):
-                return await answer(allowed)
-        except (ClientDisconnectedError, ClientDisconnect):  # while it was worked on, while the body came
-            return Response(status_code=_CLIENT_CLOSED_REQUEST)
-        except TimeoutError as error:
-            raise DeadlineExceeded(f"no answer within {allowed:g} s") from error
 
     @router.post(
         KEYPOINTS_PATH,
@@ -108,7 +91,7 @@ def keypoint_routes(
             with record.stage("encode_response"):
                 return Response(encode_answer(model.manifest, estimate, options), media_type=_JSON)
 
-        return await answer_in_time(request, answer)
+        return await answer_in_time(request, longest_seconds, answer)
 
     @router.post(
         BATCH_PATH,
@@ -144,7 +127,7 @@ def keypoint_routes(
             with record.stage("encode_response"):
                 return Response(encode_batch_answer(model.manifest, estimates, options), media_type=_JSON)
 
-        return await answer_in_time(request, answer)
+        return await answer_in_time(request, longest_seconds, answer)
 
     return router
 

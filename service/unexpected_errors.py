@@ -48,4 +48,5 @@ class UnexpectedErrors:
             self._metrics.rejected("internal")
             if answering:
                 raise  # half an answer is out: the connection has to be closed
-            await problem_response("internal", "an unexpected error; the server's log says which")(scope, receive, send)
+            detail = "an unexpected error; the server's log says which"
+            await problem_response("internal", detail, path=scope["path"])(scope, receive, send)
