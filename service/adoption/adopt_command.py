@@ -103,6 +103,8 @@ def adopt_command(
         adopted = write_bundle(file, output, values, plan.facts, _licence_text(licence, licence_file), picture)
     except ValidationError as error:
         raise InvalidSetting(f"adopt: {describe_problems(error, OUTPUT_KINDS)}") from error
+    except OSError as error:
+        raise StartupError(f"--output {output}: it cannot be written ({error})") from error
     typer.echo(_closing_words(output, adopted, drawn=golden is None))
 
 

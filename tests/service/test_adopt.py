@@ -269,6 +269,12 @@ def test_a_folder_with_something_in_it_is_left_alone(file: Path) -> None:
     assert adopt(file, "--kind", "hrnet")[0] == bundle
 
 
+def test_a_folder_that_cannot_be_written_is_named(file: Path) -> None:
+    write_heatmaps(file, Preparation())
+    with pytest.raises(StartupError, match=r"--output .*below: it cannot be written \("):
+        adopt(file, "--kind", "hrnet", "--output", str(file / "below"))
+
+
 def test_a_golden_picture_compares_the_keypoints_that_it_shows(file: Path) -> None:
     write_heatmaps(file, Preparation())
     picture = file.parent / "two.png"
