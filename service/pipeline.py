@@ -22,6 +22,7 @@ from service.request_record import RequestRecord, Stage
 
 # How far a box may reach, in longer sides of the picture: beyond, numbers overflow and the crop would show nothing.
 _BOX_REACH = 8
+_COPIES = 3  # of a picture that is drawn on and encoded
 _SMALLEST_BOX_PIXELS = 1e-3
 
 # A picture's place in the order for threads and memory is its arrival plus this for each pixel, about what it costs:
@@ -159,7 +160,8 @@ class KeypointPipeline:
         """What `work` makes of the decoded RGB picture (H, W, 3), in one of the threads; part of `encode_response`."""
         limits = self._limits
         header = check_header(image_bytes, limits.max_pixels, limits.allow_tiff)
-        async with self._pixels.hold(header.width * header.height, record.order):
+        pixels = min(_COPIES * header.width * header.height, limits.max_pixels_in_memory)
+        async with self._pixels.hold(pixels, record.order):
             return await self._in_pool(
                 "encode_response",
                 record,

@@ -62,6 +62,25 @@ class InstanceAnswer(BaseModel):
 class KeypointsAnswer(BaseModel):
     """The answer of `POST /v1/keypoints`, in the format `native`."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "model": {"name": "eyes", "version": "1.0.0"},
+                "image": {"width": 640, "height": 480},
+                "instances": [
+                    {
+                        "box": [96.0, 40.0, 128.0, 160.0],
+                        "score": 0.9312,
+                        "keypoints": [
+                            {"name": "left", "x": 131.25, "y": 90.5, "score": 0.9511},
+                            {"name": "right", "x": 187.125, "y": 92.75, "score": 0.9113},
+                        ],
+                    }
+                ],
+            }
+        }
+    )
+
     model: ModelName
     image: ImageSize
     instances: list[InstanceAnswer]
@@ -88,6 +107,24 @@ class CocoResult(BaseModel):
 class CocoAnswer(BaseModel):
     """The answer in the format `coco`."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "model": {"name": "eyes", "version": "1.0.0"},
+                "image": {"width": 640, "height": 480},
+                "category": {"id": 1, "name": "eyes", "keypoints": ["left", "right"], "skeleton": [[1, 2]]},
+                "results": [
+                    {
+                        "category_id": 1,
+                        "bbox": [96.0, 40.0, 128.0, 160.0],
+                        "keypoints": [131.25, 90.5, 0.9511, 187.125, 92.75, 0.9113],
+                        "score": 0.9312,
+                    }
+                ],
+            }
+        }
+    )
+
     model: ModelName
     image: ImageSize
     category: CocoCategory
@@ -96,6 +133,18 @@ class CocoAnswer(BaseModel):
 
 class CompactAnswer(BaseModel):
     """The answer in the format `compact`: flat numbers, without names."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "model": {"name": "eyes", "version": "1.0.0"},
+                "image": {"width": 640, "height": 480},
+                "boxes": [[96.0, 40.0, 128.0, 160.0]],
+                "scores": [0.9312],
+                "keypoints": [[131.25, 90.5, 0.9511, 187.125, 92.75, 0.9113]],
+            }
+        }
+    )
 
     model: ModelName
     image: ImageSize
@@ -131,6 +180,11 @@ class ImageWithBoxes(BaseModel):
 
 class KeypointsRequest(_Options, ImageWithBoxes):
     """The JSON form of a request."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"image": "/9j/4AAQSkZJRg...", "boxes": [[96, 40, 128, 160]], "format": "coco"}},
+    )
 
 
 class ProblemAnswer(BaseModel):
