@@ -11,6 +11,7 @@ from service.admission import Admission
 from service.api_keys import KeyRing, read_key_file
 from service.body_limits import BodyLimits, LimitBodies
 from service.engine import KeypointEngine
+from service.errors import InvalidSetting
 from service.gate import Gate
 from service.loaded_model import BatchLimits
 from service.metrics import Metrics
@@ -62,8 +63,9 @@ def create_app(settings: Settings, bundles: Sequence[LoadedBundle], load: Callab
         load: a verified engine from the folder of a bundle, for those that come later.
 
     Raises:
-        InvalidSetting: the file of API keys cannot be used.
+        InvalidSetting: the file of API keys cannot be used, or the default model is not there.
     """
+    _check_default(settings.default_model, bundles)
     metrics = Metrics()
     pipeline = create_pipeline(settings)
     repository = ModelRepository(settings.model, load, batch_limits(settings), metrics, settings.default_model)
@@ -133,6 +135,12 @@ def create_app(settings: Settings, bundles: Sequence[LoadedBundle], load: Callab
     else:
         app.state.admin = _create_admin_app(metrics, readiness, repository)
     return app
+
+
+def _check_default(name: str | None, bundles: Sequence[LoadedBundle]) -> None:
+    names = sorted({bundle.engine.manifest.name for bundle in bundles})
+    if name is not None and name not in names:
+        raise InvalidSetting(f"--default-model: expected {' or '.join(names)}, found {name}")
 
 
 def _create_admin_app(metrics: Metrics, readiness: Readiness, repository: ModelRepository) -> FastAPI:

@@ -15,7 +15,7 @@ from service.bundle_folder import FoundBundle, find_bundles, version_order
 from service.contract.bundle_manifest import BundleError
 from service.dynamic_batching import BatcherCondition
 from service.engine import KeypointEngine
-from service.errors import Conflict, InvalidParameter, InvalidSetting, NotFound, StartupError, UnusableBundle
+from service.errors import Conflict, InvalidParameter, NotFound, NotReady, StartupError, UnusableBundle
 from service.loaded_model import BatchLimits, LoadedModel, start_model
 from service.metrics import Metrics
 from service.process_memory import give_back_memory
@@ -124,14 +124,7 @@ class ModelRepository:
         return self._default or (names.pop() if len(names) == 1 else None)
 
     def start(self, bundles: Sequence[LoadedBundle]) -> None:
-        """Warm up and serve what was loaded before; once. Blocks.
-
-        Raises:
-            InvalidSetting: the default model is none of them.
-        """
-        names = sorted({bundle.engine.manifest.name for bundle in bundles})
-        if self._default is not None and self._default not in names:
-            raise InvalidSetting(f"--default-model: expected {' or '.join(names)}, found {self._default}")
+        """Warm up and serve what was loaded before; once. Blocks."""
         for bundle in bundles:
             self._put(start_model(bundle.engine, bundle.folder, self._limits, self._metrics))
 
@@ -166,6 +159,7 @@ class ModelRepository:
         Raises:
             InvalidParameter: no name, and no default.
             NotFound: there is no such model.
+            NotReady: the server is not up, or has stopped.
         """
         with self._place(name, version).use() as model:
             yield model
@@ -177,12 +171,12 @@ class ModelRepository:
     async def load(self, name: str, version: str | None = None) -> tuple[LoadedModel, list[LoadedModel]]:
         """Load a bundle afresh, in place of the model that came from the same folder, if there is one.
 
-        Returns:
-            the model that is served now, and those that are not any more.
-
         Args:
             name: of the model.
             version: None for the newest that is there.
+
+        Returns:
+            the model that is served now, and those that are not any more.
 
         Raises:
             NotFound: the folder has no such bundle.
@@ -247,6 +241,8 @@ class ModelRepository:
 
     def _place(self, name: str | None, version: str | None) -> _Place:
         names = sorted({model.identity.name for model in self.models})
+        if not names:
+            raise NotReady("no model is served")
         name = name or self.default_name
         if name is None:
             raise InvalidParameter(f"model: expected one of {', '.join(names)}, as there is no default; found none")

@@ -61,6 +61,7 @@ def test_sigterm_finishes_what_is_in_flight_and_exits_with_0(bundle: Path) -> No
     ("arguments", "environment", "code", "sentence"),
     [
         (["nowhere"], {}, 1, "nowhere cannot be read (No such file or directory)"),
+        (["--default-model", "cow", "--log-level", "error"], {}, 2, "--default-model: expected face68, found cow"),
         (["--provider", "tpu"], {}, 2, "--provider: Input should be 'cpu' or 'cuda', found 'tpu'"),
         ([], {"FOCALPOINT_PORT": "http"}, 2, "FOCALPOINT_PORT: Input should be a valid integer"),
     ],
