@@ -6,6 +6,7 @@ import logging
 import signal
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -38,7 +39,8 @@ class DrainingServer(uvicorn.Server):
         not_ready: called on the first signal.
         drain_delay_seconds: how long to go on serving after it.
         is_dead: asked ten times a second; once it says yes, the server stops too.
-        rescan: started by SIGHUP.
+        rescan: started when `hangup` is set.
+        hangup: set by SIGHUP, also by one that comes before the server is up.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class DrainingServer(uvicorn.Server):
         drain_delay_seconds: float,
         is_dead: Callable[[], bool],
         rescan: Callable[[], Coroutine[Any, Any, object]],
+        hangup: threading.Event,
     ) -> None:
         super().__init__(config)
         self._admin = admin
@@ -56,6 +59,7 @@ class DrainingServer(uvicorn.Server):
         self._drain_delay_seconds = drain_delay_seconds
         self._is_dead = is_dead
         self._rescan = rescan
+        self._hangup = hangup
         self._rescanning: set[asyncio.Task[object]] = set()
         self._exit_at: float | None = None
         self._admin_serving: asyncio.Task[None] | None = None
@@ -74,6 +78,9 @@ class DrainingServer(uvicorn.Server):
         """Ten times a second: whether to stop."""
         if self._exit_at is not None and time.monotonic() >= self._exit_at:
             self.should_exit = True
+        if self._hangup.is_set():
+            self._hangup.clear()
+            self._start_rescan()
         if not self.should_exit and self._is_dead():
             self._not_ready()
             self.should_exit = self.stopped_by_death = True
@@ -86,7 +93,6 @@ class DrainingServer(uvicorn.Server):
         # second each time, in which nobody is answered.
         gc.collect()
         gc.freeze()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._start_rescan)
         if self._admin is not None:
             self._admin_serving = asyncio.create_task(self._admin.serve())
 
@@ -122,6 +128,8 @@ def serve(settings: Settings, load: Callable[[Path], KeypointEngine]) -> None:
         StartupError: an address cannot be listened on, or a file of the settings cannot be used.
         EngineDied: the model has died, so that only a new process can serve again.
     """
+    hangup = threading.Event()
+    signal.signal(signal.SIGHUP, lambda *_: hangup.set())
     silence_native_libraries()
     cv2.setNumThreads(1)  # the pool's threads are the parallelism; each would start as many again
     app = create_app(settings, load_bundles(settings.model, load), load)
@@ -138,7 +146,8 @@ def serve(settings: Settings, load: Callable[[Path], KeypointEngine]) -> None:
         admin = _AdminServer(_uvicorn_config(settings, app.state.admin, settings.admin_port, app.state.refused))
     config = _uvicorn_config(settings, app, settings.port, app.state.refused)
     delay = settings.drain_delay_ms / 1000
-    server = DrainingServer(config, admin, not_ready, delay, readiness.has_died, partial(_rescan, app.state.repository))
+    rescan = partial(_rescan, app.state.repository)
+    server = DrainingServer(config, admin, not_ready, delay, readiness.has_died, rescan, hangup)
     # uvicorn raises the signal again when it is done, for whoever had a handler; having stopped as asked is success.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
