@@ -23,7 +23,7 @@ def estimate_over_http(url: str, manifest: BundleManifest) -> Estimate:
     """Keypoints from a running service that is given the whole picture and no box.
 
     The estimate raises `RunError` where there is no such service, or it serves another bundle than the manifest's: both
-    arms of a recipe have one name and version, so the graphs' hashes are compared too where the service tells its own.
+    arms of a recipe have one name and version, so the graphs' hashes are compared too.
     """
     expected = {"name": manifest.name, "version": manifest.version}
     expected_graph = manifest.sha256[MODEL_FILE]
@@ -33,7 +33,7 @@ def estimate_over_http(url: str, manifest: BundleManifest) -> Estimate:
         if not isinstance(answer, dict) or answer.get("model") != expected:
             found = answer.get("model") if isinstance(answer, dict) else answer
             raise RunError(f"{url} serves another model: expected {expected}, found {found}")
-        if graph is not None and graph != expected_graph:
+        if graph != expected_graph:
             raise RunError(
                 f"{url} serves another graph of the same name: expected SHA-256 {expected_graph}, found {graph}"
             )
@@ -50,7 +50,7 @@ def _as_png(image: ImageHW3) -> bytes:
 
 
 def _post(url: str, png: bytes) -> tuple[Any, str | None]:
-    """The answer, and the SHA-256 of the graph that gave it, where the service says it."""
+    """The answer, and the SHA-256 of the graph that gave it; None where the service does not say it."""
     try:
         request = urllib.request.Request(url, png, {"Content-Type": "image/png"})
         with urllib.request.urlopen(request, timeout=_REQUEST_TIMEOUT_SECONDS) as response:
