@@ -204,11 +204,21 @@ def variable_of(name: str) -> str:
     return ENV_PREFIX + name.upper()
 
 
-def usable_cores() -> int:
+def usable_cores(control_groups: Path = Path("/sys/fs/cgroup")) -> int:
     """Cores this process may use: its affinity, and a container's quota, which the core count ignores."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota_file = Path("/sys/fs/cgroup/cpu.max")
-    if not quota_file.exists():
-        return cores
-    quota, period = quota_file.read_text(encoding="ascii").split()
-    return cores if quota == "max" else max(1, min(cores, int(quota) // int(period)))
+    quota = _cpu_quota(control_groups)
+    return cores if quota is None else max(1, min(cores, int(quota)))
+
+
+def _cpu_quota(control_groups: Path) -> float | None:
+    """Cores' worth of time that a container may use, as control groups of version 2, or else 1, say; None: no limit."""
+    second = control_groups / "cpu.max"
+    if second.exists():
+        quota, period = second.read_text(encoding="ascii").split()
+        return None if quota == "max" else int(quota) / int(period)
+    first = control_groups / "cpu"
+    if (first / "cpu.cfs_quota_us").exists():
+        quota, period = ((first / f"cpu.cfs_{name}_us").read_text(encoding="ascii") for name in ("quota", "period"))
+        return None if int(quota) < 0 else int(quota) / int(period)
+    return None
