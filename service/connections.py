@@ -17,6 +17,7 @@ from service.problem_details import PROBLEM_MEDIA_TYPE, problem_response
 
 ConnectionProblem = Literal["connections", "header_size", "slow_connection", "malformed"]
 
+_FIRST_REQUEST_SECONDS = 0.5
 _MOST_HEADER_BYTES = 65_536  # also of everything else that is no body: chunk sizes, trailers
 
 
@@ -90,6 +91,16 @@ def connection_class(
             super().on_response_complete()
             if not self._body_is_complete:
                 self._start_timer()
+
+        def shutdown(self) -> None:
+            if self.cycle is None:  # accepted a moment ago: its first request is on its way, and is still answered
+                self.loop.call_later(_FIRST_REQUEST_SECONDS, self._close_unless_asked)
+            else:
+                super().shutdown()
+
+        def _close_unless_asked(self) -> None:
+            if self.cycle is None:
+                self.transport.close()
 
         def pause_writing(self) -> None:
             self._start_timer()

@@ -51,9 +51,11 @@ def test_sigterm_under_load_loses_no_accepted_request(discs: Path, drain_delay_m
         statuses = load.statuses()
         assert set(codes) == {200}
         assert statuses.pop(200) == len(codes) > 50  # what the server took, its client has got
-        # The others came too late, and know it. With a delay no connection is closed on a client that still uses it.
-        hung_up = set() if drain_delay_ms else {"ConnectionResetError", "IncompleteReadError"}
-        assert set(statuses) <= {"ConnectionRefusedError"} | hung_up
+        # The others came too late, and know it: nobody listened, or they had connected and were never accepted. With a
+        # delay no connection is closed on a client that still uses it.
+        hung_up = set() if drain_delay_ms else {"IncompleteReadError"}
+        assert set(statuses) <= {"ConnectionRefusedError", "ConnectionResetError"} | hung_up
+        assert statuses["ConnectionResetError"] <= 8  # clients
         assert statuses["ConnectionRefusedError"] > 0
 
 
