@@ -93,14 +93,17 @@ def connection_class(
                 self._start_timer()
 
         def shutdown(self) -> None:
-            if self.cycle is None:  # accepted a moment ago: its first request is on its way, and is still answered
+            if not self._was_asked():  # accepted a moment ago: its first request is on its way, and is still answered
                 self.loop.call_later(_FIRST_REQUEST_SECONDS, self._close_unless_asked)
             else:
                 super().shutdown()
 
         def _close_unless_asked(self) -> None:
-            if self.cycle is None:
+            if not self._was_asked():
                 self.transport.close()
+
+        def _was_asked(self) -> bool:
+            return self._answering is not None
 
         def pause_writing(self) -> None:
             self._start_timer()
