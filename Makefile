@@ -4,12 +4,15 @@ PORT ?= 8000
 MODEL ?= models/face68
 
 .DELETE_ON_ERROR:
-.PHONY: serve test install check format bench soak deploy-check release-check hooks clean
+.PHONY: serve test coverage install check format bench soak deploy-check release-check hooks clean
 
 serve: .venv/installed
 	.venv/bin/focalpoint serve $(MODEL) --port $(PORT)
 
 test: check
+	.venv-dev/bin/pytest
+
+coverage: .venv-dev/installed
 	.venv-dev/bin/pytest --cov --cov-report=term
 
 # What `make test` installs, training included.
