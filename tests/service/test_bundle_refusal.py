@@ -52,6 +52,17 @@ def name_its_hash(folder: Path) -> None:
     fake_manifest({"model.onnx": file_sha256(folder / "model.onnx")}, version=NEXT).save(folder)
 
 
+def name_another_size(folder: Path) -> None:
+    """The manifest of a model for crops that are a pixel wider."""
+    digest = {"model.onnx": file_sha256(folder / "model.onnx")}
+    manifest = fake_manifest(digest, version=NEXT)
+    wider = {
+        "input": manifest.input.model_dump() | {"width": manifest.input.width + 1},
+        "output": manifest.output.model_dump() | {"heatmap_width": manifest.input.width + 1},
+    }
+    fake_manifest(digest, version=NEXT, **wider).save(folder)
+
+
 def name_another_hash(folder: Path) -> None:
     fake_manifest({"model.onnx": "f" * 64}, version=NEXT).save(folder)
 
@@ -85,6 +96,7 @@ WRONG: list[tuple[str, dict[str, object], Callable[[Path], None], str]] = [
     ("no graph", {}, lose_the_graph, "model.onnx: named in the manifest but cannot be read"),
     ("half a manifest", {}, break_the_manifest, "Invalid JSON"),
     ("wrong type", {"input_type": TensorProto.FLOAT}, nothing, "crops should be uint8 of shape"),
+    ("wrong shape", {}, name_another_size, "crops should be uint8 of shape (N, 40, 49, 3)"),
     ("fixed batch", {"batch": 1}, nothing, "expected any batch size, found the fixed size 1"),
     ("other answers", {"golden_shift": 1.0}, nothing, "golden image discs.png: a keypoint lies 1."),
     ("a batch fails", {}, fail_on_two, "a forward pass failed"),
