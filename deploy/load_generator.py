@@ -69,6 +69,8 @@ class Connection:
 
     async def post(self, message: bytes) -> int:
         """Send a whole request and read a whole answer; returns its status."""
+        if self._streams is not None and self._streams[0].at_eof():
+            self.close()  # the server has closed it meanwhile, as it does with connections that idle
         if self._streams is None:
             self._streams = await asyncio.open_connection(self._host, self._port)
         reader, writer = self._streams
