@@ -40,7 +40,8 @@ class UnexpectedErrors:
             scope["state"]["record"].problem = "not-ready"
             if not answering:
                 detail = "the server has stopped before it could answer"
-                await problem_response("not-ready", detail, {"Connection": "close"})(scope, receive, send)
+                answer = problem_response("not-ready", detail, {"Connection": "close"}, path=scope["path"])
+                await answer(scope, receive, send)
         except Exception:
             record = scope["state"]["record"]
             _logger.exception("a request failed", extra={"request_id": record.request_id})

@@ -48,7 +48,7 @@ def write_pipeline(
         net | ({"output_map": output_map} if output_map else {}),
         {"type": "Task", "module": "mmpose", "name": "postprocess", "component": component, "params": parameters},
     ]
-    codebase = {"task": "PoseDetection", "codebase": "mmpose", "version": "1.3.1", "config": "/home/x/td-hm_3k.py"}
+    codebase = {"task": "PoseDetection", "codebase": "mmpose", "version": "1.3.1", "config": "configs/td-hm_3k.py"}
     files = {
         "pipeline": {"pipeline": {"input": ["img"], "output": ["post_output"], "tasks": tasks}},
         "deploy": {"version": "1.3.1", "task": "PoseDetector", "models": [{"net": "end2end.onnx"}], "customs": []},

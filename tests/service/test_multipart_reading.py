@@ -12,7 +12,7 @@ from service.errors import BadRequest
 from service.multipart_reading import Part, split_multipart
 
 TYPE = "multipart/form-data; boundary=b"
-HEADERS = b'Content-Disposition: form-data; name="file"; filename="/home/someone/portrait.png"\r\n'
+HEADERS = b'Content-Disposition: form-data; name="file"; filename="../../portrait.png"\r\n'
 
 
 def form(*parts: bytes, boundary: bytes = b"b") -> bytes:

@@ -160,3 +160,22 @@ def test_tls_is_passed_through(bundle: Path, tmp_path: Path) -> None:
         with server.client(verify=ssl.create_default_context(cafile=str(certificate))) as client:
             answer = client.post("/v1/keypoints", content=encode(draw_discs()), headers=PNG)
         assert answer.status_code == 200
+
+
+def test_what_the_end_of_the_drain_cuts_off_is_told_so_and_counted(bundle: Path) -> None:
+    with serving(bundle, "--drain-timeout-ms", "400") as server:
+        host, port = server.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=SECONDS) as connection:
+            connection.sendall(
+                b"POST /v1/keypoints HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: 9999\r\n\r\nhalf"
+            )
+            time.sleep(0.3)
+            server.process.send_signal(signal.SIGTERM)
+            answer = connection.recv(65_536)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"the server has stopped before it could answer" in answer
+        assert server.process.wait(SECONDS) == 0
+        log = server.log.read_text(encoding="utf-8")
+    assert "1 accepted requests were cut off by drain_timeout_ms" in log
+    assert "every accepted request is answered" not in log
+    assert "Traceback" not in log
