@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 from fastapi import FastAPI
 
@@ -10,14 +12,16 @@ from service import __version__
 from service.admission import Admission
 from service.api_keys import KeyRing, read_key_file
 from service.body_limits import BodyLimits, LimitBodies
+from service.direct_route import serve_directly
 from service.engine import KeypointEngine
 from service.errors import InvalidSetting
 from service.gate import Gate
-from service.loaded_model import BatchLimits
+from service.loaded_model import BatchLimits, start_model
 from service.metrics import Metrics
 from service.model_repository import LoadedBundle, ModelRepository
 from service.model_threads import model_threads
 from service.open_inference_routes import open_inference_routes
+from service.ordered_threads import OrderedThreads
 from service.pipeline import ImageLimits, KeypointPipeline
 from service.problem_details import answer_errors_with_problems
 from service.readiness import Readiness
@@ -27,8 +31,21 @@ from service.routes import keypoint_routes, metrics_routes, model_routes, probe_
 from service.settings import Settings, usable_cores
 from service.unexpected_errors import UnexpectedErrors
 
+_BATCH_PUT_OFF_SECONDS: Final = 0.02
 
-def create_pipeline(settings: Settings) -> KeypointPipeline:
+
+def create_threads(settings: Settings) -> OrderedThreads:
+    """The threads that decode, crop and run the model; for a GPU, which is to be kept busy, a few more.
+
+    On a CPU a batch can wait while there are pictures to decode: the cores are busy either way.
+    """
+    decoding = settings.decode_threads or usable_cores()
+    if settings.provider == "cpu":
+        return OrderedThreads(decoding, put_off_seconds=_BATCH_PUT_OFF_SECONDS)
+    return OrderedThreads(decoding + model_threads(settings).batches_at_once, put_off_seconds=0.0)
+
+
+def create_pipeline(settings: Settings, threads: OrderedThreads) -> KeypointPipeline:
     """The pipeline as the settings say."""
     return KeypointPipeline(
         ImageLimits(
@@ -37,8 +54,8 @@ def create_pipeline(settings: Settings) -> KeypointPipeline:
             max_drawn_pixels=settings.max_drawn_pixels,
             max_pixels_in_memory=settings.max_pixels_in_memory,
             allow_tiff=settings.allow_tiff,
-            decode_threads=settings.decode_threads or usable_cores(),
-        )
+        ),
+        threads,
     )
 
 
@@ -69,8 +86,10 @@ def create_app(settings: Settings, bundles: Sequence[LoadedBundle], load: Callab
     """
     _check_default(settings.default_model, bundles)
     metrics = Metrics()
-    pipeline = create_pipeline(settings)
-    repository = ModelRepository(settings.model, load, batch_limits(settings), metrics, settings.default_model)
+    threads = create_threads(settings)
+    pipeline = create_pipeline(settings, threads)
+    start = partial(start_model, limits=batch_limits(settings), metrics=metrics, threads=threads)
+    repository = ModelRepository(settings.model, load, start, metrics, settings.default_model)
     readiness = Readiness(repository.ready_conditions, repository.conditions)
     admission = Admission(settings.max_in_flight)
     metrics.watch_in_flight(lambda: admission.in_flight)
@@ -81,7 +100,7 @@ def create_app(settings: Settings, bundles: Sequence[LoadedBundle], load: Callab
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        with pipeline:
+        with threads:
             repository.start(at_start)
             at_start.clear()  # the repository alone says how long they live
             try:
@@ -100,11 +119,12 @@ def create_app(settings: Settings, bundles: Sequence[LoadedBundle], load: Callab
     app.state.repository = repository
     app.state.refused = metrics.rejected
     # The last one added is the outermost.
-    limits = BodyLimits(settings.max_body_bytes, settings.max_buffered_bytes, settings.min_body_bytes_per_second)
-    app.add_middleware(LimitBodies, limits=limits)
+    bodies = BodyLimits(settings.max_body_bytes, settings.max_buffered_bytes, settings.min_body_bytes_per_second)
+    app.add_middleware(LimitBodies, limits=bodies)
     app.add_middleware(Gate, admission=admission, longest_seconds=longest_seconds, keys=keys, metrics=metrics)
     _add_outer_layers(app, metrics, readiness)
-    app.include_router(
+    serve_directly(
+        app,
         keypoint_routes(
             repository,
             pipeline,
@@ -114,7 +134,7 @@ def create_app(settings: Settings, bundles: Sequence[LoadedBundle], load: Callab
             max_images=settings.max_images,
             images_at_once=images_at_once,
             longest_seconds=longest_seconds,
-        )
+        ),
     )
     app.include_router(model_routes(repository))
     app.include_router(probe_routes(readiness))

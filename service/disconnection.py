@@ -17,19 +17,28 @@ async def unless_disconnected(receive: Receive, work: Coroutine[Any, Any, Result
     """The result of `work`, which is cancelled as soon as the client hangs up; the request's body must have been read.
 
     Raises:
-        ClientDisconnectedError: the client hung up first.
+        ClientDisconnectedError: the client hung up first; its crops have left the queue.
     """
-    working = asyncio.create_task(work)
-    watching = asyncio.create_task(_disconnect(receive))
-    try:
-        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
+    working = asyncio.current_task()
+    assert working is not None, "there is a task for each request"
+    over = gone = False
+
+    def hang_up(watched: asyncio.Task[None]) -> None:
+        nonlocal gone
+        if not over and not watched.cancelled():
+            gone = True
             working.cancel()
-            await asyncio.wait((working,))  # when this returns, its crops have left the queue
-            raise ClientDisconnectedError
-        return working.result()
+
+    watching = asyncio.create_task(_disconnect(receive))
+    watching.add_done_callback(hang_up)
+    try:
+        return await work
+    except asyncio.CancelledError as error:
+        if gone and working.uncancel() == 0:  # nobody else has cancelled it, such as a deadline
+            raise ClientDisconnectedError from error
+        raise
     finally:
-        working.cancel()
+        over = True
         watching.cancel()
 
 

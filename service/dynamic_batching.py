@@ -1,9 +1,9 @@
 """Dynamic batching, blind to its payload: batch while busy, never wait while idle, one outcome per item always.
 
-A few threads run the batches, one at a time each. An item that arrives while one of them is idle starts at once, alone;
-whatever arrives while all are busy forms the next batches, in equal parts. So there is no time window to tune, and
+A few batches run at a time, in threads that are borrowed for each. An item that arrives while fewer run starts at once,
+alone; whatever arrives while all places are taken forms the next batches. So there is no time window to tune, and
 batches grow with the load by themselves.
-One more thread watches them: a batch that does not come back is given up, and so is whatever waits behind it.
+A thread of its own watches them: a batch that does not come back is given up, and so is whatever waits behind it.
 """
 
 import logging
@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from service.batch_sizes import BatchSizes, Choice
@@ -31,8 +32,21 @@ _PROBE_SECONDS = 1.0
 _logger = logging.getLogger(__name__)
 
 
+class Threads(Protocol):
+    """Where batches run."""
+
+    def run_jointly(self, work: Callable[[], None]) -> None:
+        """Have the work done by a thread, soon; it raises nothing."""
+
+    def replace_one(self) -> None:
+        """One of the threads does not come back from its work: start another in its place."""
+
+    def one_is_back(self) -> None:
+        """It has come back, and there is one too many."""
+
+
 class BatchObserver(Protocol):
-    """Told of what happens: of drops from any thread, of the rest from the batcher's."""
+    """Told of what happens, from any thread."""
 
     def on_wait(self, seconds: float) -> None:
         """An item left the queue for a batch after so long."""
@@ -41,7 +55,7 @@ class BatchObserver(Protocol):
         """An item left the queue for nothing: too late, or nobody waits for it any more."""
 
     def on_batch(self, size: int, padded_size: int, reason: ReleaseReason) -> None:
-        """A batch starts: the thread was idle, or these came while it was busy, or it is full, or the last ones."""
+        """A batch starts: its place was free, or these came while it was taken, or it is full, or the last ones."""
 
 
 class Ran(NamedTuple, Generic[Result]):
@@ -65,11 +79,11 @@ RunBatch = Callable[[list[Item], int], Sequence[Result | Exception]]
 
 
 @dataclass(slots=True, eq=False)
-class _Worker(Generic[Item, Result]):
-    """One thread that runs batches, and what it is doing."""
+class _Place(Generic[Item, Result]):
+    """A place for one batch at a time, and what is in it."""
 
     run_batch: RunBatch[Item, Result]
-    thread: threading.Thread = field(init=False)
+    taken: bool = False  # a thread has it, or will soon
     running: list[_Entry[Item, Result]] = field(default_factory=list)
     busy_since: float = math.inf  # when a batch or a probe began
     was_busy: bool = False
@@ -83,9 +97,10 @@ class DynamicBatcher(Generic[Item, Result]):
     row without a success the condition is `failing` until one succeeds; while nobody sends any, `probe` tries.
 
     Args:
-        runs: for each thread, what runs its batches: takes some items and the size to pad them to; returns for each, in
-            order, its result or what is wrong with it.
-        probe: raises while the model does not work; called from one of the threads.
+        runs: as many as batches may run at a time, each called for one at a time: takes some items and the size to pad
+            them to; returns for each, in order, its result or what is wrong with it.
+        probe: raises while the model does not work; called in place of the first of them.
+        threads: where batches run.
         sizes: the sizes that a batch may have.
         max_queue: the most items that may wait.
         stuck_seconds: a batch that takes longer is given up, and the condition is `stuck` until it comes back.
@@ -96,6 +111,7 @@ class DynamicBatcher(Generic[Item, Result]):
         self,
         runs: Sequence[RunBatch[Item, Result]],
         probe: Callable[[], None],
+        threads: Threads,
         *,
         sizes: BatchSizes,
         max_queue: int,
@@ -111,15 +127,13 @@ class DynamicBatcher(Generic[Item, Result]):
         self._waiting: deque[_Entry[Item, Result]] = deque()
         self._failures = 0
         self._closing = self._dead = False
-        self._workers = [_Worker(run_batch) for run_batch in runs]
-        for worker in self._workers:
-            worker.thread = threading.Thread(target=self._work, args=(worker,), name="batcher", daemon=True)
+        self._threads = threads
+        self._places = [_Place(run_batch) for run_batch in runs]
+        self._over = threading.Event()
         self._watchdog = threading.Thread(target=self._watch, name="batcher-watchdog", daemon=True)
 
     def start(self) -> None:
-        """Start the threads; once."""
-        for worker in self._workers:
-            worker.thread.start()
+        """Begin to watch; once, before anything is submitted."""
         self._watchdog.start()
 
     @property
@@ -127,9 +141,9 @@ class DynamicBatcher(Generic[Item, Result]):
         """Whether an item that is submitted now is likely to be worked on."""
         if self._closing:
             return "closed"
-        if self._dead or not all(worker.thread.is_alive() for worker in self._workers):
+        if self._dead:
             return "dead"
-        if any(worker.stuck for worker in self._workers):
+        if any(place.stuck for place in self._places):
             return "stuck"
         return "failing" if self._failures >= _FAILURES_IN_A_ROW else "working"
 
@@ -145,8 +159,8 @@ class DynamicBatcher(Generic[Item, Result]):
             return self._expected_wait_seconds()
 
     def _expected_wait_seconds(self) -> float:
-        batches = [len(self._waiting), *(len(worker.running) for worker in self._workers)]
-        return sum(map(self._sizes.seconds_for, batches)) / len(self._workers)
+        batches = [len(self._waiting), *(len(place.running) for place in self._places)]
+        return sum(map(self._sizes.seconds_for, batches)) / len(self._places)
 
     def submit(self, items: Iterable[Item], deadline: float = math.inf) -> list[Future[Ran[Result]]]:
         """Queue the items, all of them or none, and return their outcomes. Cancel an outcome to drop its item.
@@ -157,7 +171,7 @@ class DynamicBatcher(Generic[Item, Result]):
 
         Raises:
             Overloaded: there is no room for all of them.
-            NotReady: the batcher is closed, its thread has died, or a batch does not come back.
+            NotReady: the batcher is closed or has died, or a batch does not come back.
         """
         entries = [_Entry[Item, Result](item, deadline) for item in items]
         with self._changed:
@@ -173,56 +187,57 @@ class DynamicBatcher(Generic[Item, Result]):
                     "crops",
                 )
             self._waiting.extend(entries)
-            self._changed.notify(len(entries))
+            places = [place for place in self._places if not place.taken][: len(entries)]
+            for place in places:
+                place.taken = True
+        for place in places:
+            self._threads.run_jointly(partial(self._work, place))
         return [entry.outcome for entry in entries]
 
     def close(self, drain_seconds: float) -> None:
         """Take nothing new, finish what waits, and fail with `NotReady` what is not done after `drain_seconds`."""
         with self._changed:
             self._closing = True
-            self._changed.notify_all()
-        give_up_at = time.perf_counter() + drain_seconds
-        for worker in self._workers:
-            if worker.thread.ident is not None:
-                worker.thread.join(0 if worker.stuck else max(0.0, give_up_at - time.perf_counter()))
-        _fail(self._claim(*self._workers), _WHY_NOT["closed"])
+            self._changed.wait_for(self._nothing_goes_on, drain_seconds)
+        self._over.set()
+        _fail(self._claim(*self._places), _WHY_NOT["closed"])
 
-    def _work(self, worker: _Worker[Item, Result]) -> None:
-        done = False
+    def _nothing_goes_on(self) -> bool:
+        return not any(place.taken and not place.stuck for place in self._places)
+
+    def _work(self, place: _Place[Item, Result], *, probe: bool = False) -> None:
+        """Run one batch; where more waits then, have the next one run as soon as a thread is free."""
         try:
-            while choice := self._next_batch(worker):
-                self._run(worker, *choice)
-            done = True
-        except Exception:
-            # The boundary of the thread. What gets here is no failure of the model but a bug around it.
+            if probe:
+                self._try_probe(place)
+            if batch := self._next_batch(place):
+                self._run(place, *batch)
+        except BaseException:
+            # The boundary of a borrowed thread. What gets here is no failure of the model but a bug around it, or the
+            # engine wants the end of the process.
             _logger.exception("the batcher has died")
-        finally:
-            if not done:
-                self._dead = True
-                _fail(self._claim(worker), _WHY_NOT["closed" if self._closing else "dead"])
-
-    def _next_batch(self, worker: _Worker[Item, Result]) -> tuple[Choice, ReleaseReason] | None:
-        """Wait for items that somebody waits for and make them the running batch; None when closed and empty."""
+            self._dead = True
+            _fail(self._claim(place), _WHY_NOT["dead"])
         with self._changed:
-            while True:
-                self._drop_what_is_late()
-                if self._waiting:
-                    break
-                if self._closing:
-                    return None
-                worker.was_busy = False
-                failing = self._failures >= _FAILURES_IN_A_ROW
-                if not self._changed.wait(_PROBE_SECONDS if failing else None) and failing:
-                    self._try_probe(worker)
-            # What waits is shared with the threads that have nothing to do, of which this is one.
-            idle = sum(math.isinf(other.busy_since) for other in self._workers)
-            choice = self._sizes.choose(-(-len(self._waiting) // idle))
+            place.was_busy = place.taken = bool(self._waiting)
+            if self._closing:
+                self._changed.notify_all()
+        if place.was_busy:
+            self._threads.run_jointly(partial(self._work, place))
+
+    def _next_batch(self, place: _Place[Item, Result]) -> tuple[Choice, ReleaseReason] | None:
+        """Make items that somebody waits for the running batch; None where there are none."""
+        with self._changed:
+            self._drop_what_is_late()
+            if not self._waiting:
+                return None
+            # What waits is shared by the places that are about to begin, of which this is one.
+            beginning = sum(other.taken and math.isinf(other.busy_since) for other in self._places)
+            choice = self._sizes.choose(-(-len(self._waiting) // beginning))
             taken = [self._waiting.popleft() for _ in range(choice.items)]
-            worker.running = [entry for entry in taken if entry.outcome.set_running_or_notify_cancel()]
-            worker.busy_since = time.perf_counter()
-            reason = self._release_reason(worker, choice.items)
-            worker.was_busy = True
-            return choice, reason
+            place.running = [entry for entry in taken if entry.outcome.set_running_or_notify_cancel()]
+            place.busy_since = time.perf_counter()
+            return choice, self._release_reason(place, choice.items)
 
     def _drop_what_is_late(self) -> None:
         now = time.perf_counter()
@@ -238,30 +253,31 @@ class DynamicBatcher(Generic[Item, Result]):
                 kept.append(entry)
         self._waiting = kept
 
-    def _release_reason(self, worker: _Worker[Item, Result], size: int) -> ReleaseReason:
+    def _release_reason(self, place: _Place[Item, Result], size: int) -> ReleaseReason:
         if size == self._sizes.largest:
             return "full"
         if self._closing:
             return "drain"
-        return "busy" if worker.was_busy else "idle"
+        return "busy" if place.was_busy else "idle"
 
-    def _run(self, worker: _Worker[Item, Result], choice: Choice, reason: ReleaseReason) -> None:
-        batch, started = list(worker.running), worker.busy_since
+    def _run(self, place: _Place[Item, Result], choice: Choice, reason: ReleaseReason) -> None:
+        batch, started = list(place.running), place.busy_since
         if not batch:  # every one of them was cancelled in the last moment
-            self._is_back(worker)
+            with self._changed:
+                self._is_back(place)
             return
         for entry in batch:
             self._observer.on_wait(started - entry.arrived)
         self._observer.on_batch(len(batch), choice.padded, reason)
-        results = self._attempt(worker.run_batch, [entry.item for entry in batch], choice.padded)
+        results = self._attempt(place.run_batch, [entry.item for entry in batch], choice.padded)
         seconds = time.perf_counter() - started
         worked = any(not isinstance(result, Exception) for result in results)
         with self._changed:
-            if worked and not worker.stuck:
+            if worked and not place.stuck:
                 self._sizes.measured(choice.padded, seconds)
             self._failures = 0 if worked else self._failures + 1
-            claimed, worker.running = worker.running, []
-            self._is_back(worker)
+            claimed, place.running = place.running, []
+            self._is_back(place)
         # Not strict: nothing is left to claim where the watchdog or close() has given up on this batch.
         for entry, result in zip(claimed, results, strict=False):
             if isinstance(result, Exception):
@@ -284,10 +300,8 @@ class DynamicBatcher(Generic[Item, Result]):
             return [InferenceFailed("the model failed; the server's log says how")]
         return results
 
-    def _try_probe(self, worker: _Worker[Item, Result]) -> None:
-        """Called with the lock held, which is let go meanwhile: submitting must not wait for a model that fails."""
-        worker.busy_since = time.perf_counter()
-        self._changed.release()
+    def _try_probe(self, place: _Place[Item, Result]) -> None:
+        place.busy_since = time.perf_counter()
         try:
             self._probe()
         except Exception as error:  # noqa: BLE001 - as in _attempt
@@ -295,38 +309,50 @@ class DynamicBatcher(Generic[Item, Result]):
         else:
             _logger.info("the model works again")
             self._failures = 0
-        finally:
-            self._changed.acquire()
-            self._is_back(worker)
+        with self._changed:
+            self._is_back(place)
 
-    def _is_back(self, worker: _Worker[Item, Result]) -> None:
-        """The model has come back from a batch or a probe; called with the lock held, or with nothing at stake."""
-        if worker.stuck:
-            _logger.warning("the model has come back after %.1f s", time.perf_counter() - worker.busy_since)
-        worker.stuck = False
-        worker.busy_since = math.inf
+    def _is_back(self, place: _Place[Item, Result]) -> None:
+        """The model has come back from a batch or a probe; called with the lock held."""
+        if place.stuck:
+            _logger.warning("the model has come back after %.1f s", time.perf_counter() - place.busy_since)
+            self._threads.one_is_back()
+        place.stuck = False
+        place.busy_since = math.inf
 
     def _watch(self) -> None:
-        """Give up on a batch, or a probe, that does not come back."""
-        while alive := [worker for worker in self._workers if worker.thread.is_alive()]:
-            alive[0].thread.join(min(self._stuck_seconds / 4, 1.0))
-            for worker in alive:
-                with self._changed:
-                    if worker.stuck or time.perf_counter() - worker.busy_since <= self._stuck_seconds:
-                        continue
-                    worker.stuck = True
-                    given_up = self._claim(worker)
-                _logger.error("the model has not come back after %.1f s: what waits is given up", self._stuck_seconds)
-                _fail(given_up, _WHY_NOT["stuck"])
+        """Give up on a batch, or a probe, that does not come back; probe a model that fails while nobody asks it."""
+        probed = -math.inf
+        while not self._over.wait(min(self._stuck_seconds / 4, _PROBE_SECONDS)):
+            for place in self._places:
+                self._give_up_if_stuck(place)
+            now, first = time.perf_counter(), self._places[0]
+            with self._changed:
+                idle = not any(place.taken for place in self._places)
+                due = idle and self._failures >= _FAILURES_IN_A_ROW and now - probed >= _PROBE_SECONDS
+                first.taken = first.taken or due
+            if due:
+                probed = now
+                self._threads.run_jointly(partial(self._work, first, probe=True))
 
-    def _claim(self, *workers: _Worker[Item, Result]) -> list[_Entry[Item, Result]]:
-        """Take what waits and what these threads run; whoever takes it delivers its outcome, so that each has one."""
+    def _give_up_if_stuck(self, place: _Place[Item, Result]) -> None:
+        with self._changed:
+            if place.stuck or time.perf_counter() - place.busy_since <= self._stuck_seconds:
+                return
+            place.stuck = True
+            given_up = self._claim(place)
+        self._threads.replace_one()
+        _logger.error("the model has not come back after %.1f s: what waits is given up", self._stuck_seconds)
+        _fail(given_up, _WHY_NOT["stuck"])
+
+    def _claim(self, *places: _Place[Item, Result]) -> list[_Entry[Item, Result]]:
+        """Take what waits and what these places run; whoever takes it delivers its outcome, so that each has one."""
         with self._changed:
             claimed = [entry for entry in self._waiting if entry.outcome.set_running_or_notify_cancel()]
             self._waiting.clear()
-            for worker in workers:
-                claimed += worker.running
-                worker.running = []
+            for place in places:
+                claimed += place.running
+                place.running = []
             return claimed
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from service.batch_sizes import BatchSizes
 from service.contract.bundle_manifest import MODEL_FILE, BundleManifest
-from service.dynamic_batching import DynamicBatcher, Ran
+from service.dynamic_batching import DynamicBatcher, Ran, Threads
 from service.engine import EngineOutput, KeypointEngine
 from service.errors import InferenceFailed
 from service.metrics import Metrics, ModelMetrics
@@ -107,7 +107,9 @@ class LoadedModel:
         self.batcher.close(self._drain_seconds)
 
 
-def start_model(engine: KeypointEngine, folder: Path, limits: BatchLimits, metrics: Metrics) -> LoadedModel:
+def start_model(
+    engine: KeypointEngine, folder: Path, limits: BatchLimits, metrics: Metrics, threads: Threads
+) -> LoadedModel:
     """A model that may serve: a forward pass of every size has worked, and its time is known.
 
     Args:
@@ -115,6 +117,7 @@ def start_model(engine: KeypointEngine, folder: Path, limits: BatchLimits, metri
         folder: where its bundle lies.
         limits: of its batches.
         metrics: told of its batches.
+        threads: that run them.
     """
     possible = engine.manifest.input.batch_sizes(limits.sizes)
     sizes = BatchSizes(possible, engine.warm_up(possible))
@@ -124,6 +127,7 @@ def start_model(engine: KeypointEngine, folder: Path, limits: BatchLimits, metri
     batcher = DynamicBatcher[CropTask, CropAnswer](
         [runner.run for runner in runners],
         runners[0].probe,
+        threads,
         sizes=sizes,
         max_queue=limits.max_queue,
         stuck_seconds=limits.stuck_seconds,

@@ -16,7 +16,7 @@ from service.contract.bundle_manifest import BundleError
 from service.dynamic_batching import BatcherCondition
 from service.engine import KeypointEngine
 from service.errors import Conflict, InvalidParameter, NotFound, NotReady, StartupError, UnusableBundle
-from service.loaded_model import BatchLimits, LoadedModel, start_model
+from service.loaded_model import LoadedModel
 from service.metrics import Metrics
 from service.process_memory import give_back_memory
 
@@ -89,7 +89,7 @@ class ModelRepository:
     Args:
         root: the folder that bundles are loaded from.
         load: a verified engine from the folder of a bundle; called in a thread.
-        limits: of each model's batches.
+        start: makes a model that may serve from its engine and folder; called in a thread.
         metrics: told of the models.
         default: the name of the model of requests that name none; None if that is the only one there is.
     """
@@ -98,13 +98,13 @@ class ModelRepository:
         self,
         root: Path,
         load: Callable[[Path], KeypointEngine],
-        limits: BatchLimits,
+        start: Callable[[KeypointEngine, Path], LoadedModel],
         metrics: Metrics,
         default: str | None = None,
     ) -> None:
         self.root = root
         self._load = load
-        self._limits = limits
+        self._start = start
         self._metrics = metrics
         self._default = default
         self._places: list[_Place] = []  # by name and ascending version
@@ -126,7 +126,7 @@ class ModelRepository:
     def start(self, bundles: Sequence[LoadedBundle]) -> None:
         """Warm up and serve what was loaded before; once. Blocks."""
         for bundle in bundles:
-            self._put(start_model(bundle.engine, bundle.folder, self._limits, self._metrics))
+            self._put(self._start(bundle.engine, bundle.folder))
 
     async def close(self) -> None:
         """Finish what every model has accepted."""
@@ -289,7 +289,7 @@ class ModelRepository:
 
     def _make(self, folder: Path) -> LoadedModel:
         try:
-            return start_model(self._load(folder), folder, self._limits, self._metrics)
+            return self._start(self._load(folder), folder)
         except (BundleError, StartupError):
             raise
         except Exception as error:

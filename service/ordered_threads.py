@@ -7,12 +7,16 @@ it takes, and its steps read like a function.
 
 import heapq
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import CancelledError, Future
 from itertools import count
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Self, TypeVar
 
 Result = TypeVar("Result")
+
+_LONGEST_END_SECONDS: Final = 5.0
 
 
 class Wait(NamedTuple):
@@ -38,36 +42,49 @@ def single_step(work: Callable[[], Result]) -> Steps[Result]:
 
 
 class OrderedThreads:
-    """A few threads; of what waits for one, that with the least place in the order comes first.
+    """A few threads, for flows and for what is done for several of them at once, such as a batch.
+
+    Of the flows, that with the least place in the order comes first. Joint work may be put off a little while flows
+    wait that would still join it. Use as a context manager.
 
     Args:
         threads: how many.
-        name: that they begin with.
+        put_off_seconds: how long, at the most.
     """
 
-    def __init__(self, threads: int, name: str) -> None:
+    def __init__(self, threads: int, put_off_seconds: float) -> None:
+        self._put_off_seconds = put_off_seconds
         self._changed = threading.Condition()
-        self._waiting: list[tuple[float, int, Flow[Any]]] = []
+        self._flows: list[tuple[float, int, Flow[Any]]] = []
+        self._joint: deque[tuple[float, Callable[[], None]]] = deque()  # by when it is to begin
         self._tickets = count()
+        self._idle = 0
+        self._too_many = 0
         self._closing = False
-        self._threads = [threading.Thread(target=self._work, name=f"{name}_{index}") for index in range(threads)]
+        self._local = threading.local()
+        self._threads = [self._thread() for _ in range(threads)]
 
-    def start(self) -> None:
-        """Start the threads; once."""
+    def _thread(self) -> threading.Thread:
+        # Daemons: the end of the process does not wait for a model that hangs.
+        return threading.Thread(target=self._work, name="worker", daemon=True)
+
+    def __enter__(self) -> Self:
+        """Start the threads."""
         for thread in self._threads:
             thread.start()
+        return self
 
-    def close(self) -> None:
-        """Drop what waits, finish the steps that run, and end the threads."""
+    def __exit__(self, *exception: object) -> None:
+        """Drop the flows that wait, finish all else, and end the threads that come back."""
         with self._changed:
             self._closing = True
-            dropped, self._waiting = self._waiting, []
+            dropped, self._flows = self._flows, []
             self._changed.notify_all()
-        for _, _, flow in dropped:
-            flow.drop()
+        for entry in dropped:
+            entry[2].drop()
+        give_up_at = time.perf_counter() + _LONGEST_END_SECONDS
         for thread in self._threads:
-            if thread.ident is not None:
-                thread.join()
+            thread.join(max(0.0, give_up_at - time.perf_counter()))
 
     def run(self, order: float, steps: Steps[Result]) -> "Flow[Result]":
         """Queue a flow; each of its steps waits at this place of the order."""
@@ -79,31 +96,74 @@ class OrderedThreads:
         """Have the next step of a flow done."""
         with self._changed:
             if not self._closing:
-                heapq.heappush(self._waiting, (flow.order, next(self._tickets), flow))
-                self._changed.notify()
+                heapq.heappush(self._flows, (flow.order, next(self._tickets), flow))
+                self._wake_one()
                 return
         flow.drop()
+
+    def run_jointly(self, work: Callable[[], None]) -> None:
+        """Have joint work done; it raises nothing."""
+        with self._changed:
+            self._joint.append((time.perf_counter() + self._put_off_seconds, work))
+            self._wake_one()
 
     def withdraw(self, flow: "Flow[Any]") -> bool:
         """Take a flow out of the queue; False where a thread has it, or it waits for something else."""
         with self._changed:
-            kept = [entry for entry in self._waiting if entry[2] is not flow]
-            found = len(kept) < len(self._waiting)
+            kept = [entry for entry in self._flows if entry[2] is not flow]
+            found = len(kept) < len(self._flows)
             if found:
                 heapq.heapify(kept)
-                self._waiting = kept
+                self._flows = kept
             return found
 
+    def replace_one(self) -> None:
+        """One of the threads does not come back from its work: start another in its place."""
+        thread = self._thread()
+        thread.start()
+        self._threads.append(thread)
+
+    def one_is_back(self) -> None:
+        """It has come back: the next thread that is free ends."""
+        with self._changed:
+            self._too_many += 1
+
+    def _wake_one(self) -> None:
+        """Called with the lock held, when there is one thing more to do.
+
+        What a thread of these brings first is left to that thread: waking another one for it costs more than it gains,
+        and the other's caches do not hold the data.
+        """
+        if getattr(self._local, "takes_one_more", False):
+            self._local.takes_one_more = False
+        elif self._idle:
+            self._changed.notify()
+
     def _work(self) -> None:
-        while True:
-            with self._changed:
-                while not self._waiting:
-                    if self._closing:
-                        return
-                    self._changed.wait()
-                _, _, flow = heapq.heappop(self._waiting)
-            flow.step()
-            del flow  # or the last picture would stay in memory until the next one
+        while work := self._next():
+            self._local.takes_one_more = True
+            work()
+            del work  # or the last picture would stay in memory until the next one
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._changed:
+            while not (self._flows or self._joint or self._closing or self._too_many):
+                self._idle += 1
+                self._changed.wait()
+                self._idle -= 1
+            if self._too_many:
+                self._too_many -= 1
+                self._changed.notify()  # for what this one would have taken
+                return None
+            work = self._take()
+            if self._idle and (self._flows or self._joint):
+                self._changed.notify()  # it has brought one thing and been given another
+            return work
+
+    def _take(self) -> Callable[[], None] | None:
+        if self._joint and (not self._flows or self._joint[0][0] <= time.perf_counter()):
+            return self._joint.popleft()[1]
+        return heapq.heappop(self._flows)[2].step if self._flows else None
 
 
 class Flow(Generic[Result]):
@@ -124,17 +184,22 @@ class Flow(Generic[Result]):
         self._lock = threading.Lock()
         self._wait = Wait([])
         self._missing = 0
-        self._begun = self._cancelled = False
+        self._begun = self._cancelled = self._is_waiting = False
 
     def cancel(self) -> None:
-        """Do no further step; `outcome` says when the one that runs, if any does, has come to its end."""
+        """Do no further step; `outcome` is set at once, or when the step that runs has come to its end."""
         with self._lock:
             self._cancelled = True
-            futures = list(self._wait.futures)
-        for future in futures:
-            future.cancel()
-        if self._threads.withdraw(self):
+            was_waiting, self._is_waiting = self._is_waiting, False
+        if was_waiting:
+            self._give_up_waiting()
+        elif self._threads.withdraw(self):
             self.drop()
+
+    def _give_up_waiting(self) -> None:
+        for future in self._wait.futures:
+            future.cancel()  # one that runs already goes on, for nobody
+        self.drop()
 
     def drop(self) -> None:
         """End a flow that waits for a thread; nobody else may have it."""
@@ -167,19 +232,20 @@ class Flow(Generic[Result]):
 
     def _wait_for(self, wait: Wait) -> None:
         with self._lock:
-            self._wait, self._missing = wait, len(wait.futures)
+            self._wait, self._missing, self._is_waiting = wait, len(wait.futures), not self._cancelled
             cancelled = self._cancelled
         if cancelled:
-            for future in wait.futures:
-                future.cancel()
+            self._give_up_waiting()
+            return
         for future in wait.futures:
             future.add_done_callback(self._one_is_there)
 
     def _one_is_there(self, _: Future[Any]) -> None:
         with self._lock:
             self._missing -= 1
-            if self._missing:
+            if self._missing or not self._is_waiting:
                 return
+            self._is_waiting = False
         if self._wait.here:
             self.step()
         else:

@@ -7,7 +7,7 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,7 +67,6 @@ class ImageLimits(NamedTuple):
         max_drawn_pixels: of one picture that is drawn on.
         max_pixels_in_memory: of all pictures together.
         allow_tiff: whether TIFF files are taken.
-        decode_threads: threads that decode and crop.
     """
 
     max_heatmap_boxes: int
@@ -75,28 +74,20 @@ class ImageLimits(NamedTuple):
     max_drawn_pixels: int
     max_pixels_in_memory: int
     allow_tiff: bool
-    decode_threads: int
 
 
 class KeypointPipeline:
-    """Pictures in, keypoints out, by whatever model; the threads and the memory for pictures are all models' together.
+    """Pictures in, keypoints out, by whatever model; the memory for pictures is all models' together.
 
-    Use as a context manager.
+    Args:
+        limits: of pictures.
+        threads: that decode and crop.
     """
 
-    def __init__(self, limits: ImageLimits) -> None:
+    def __init__(self, limits: ImageLimits, threads: OrderedThreads) -> None:
         self._limits = limits
-        self._threads = OrderedThreads(limits.decode_threads, "decode")
+        self._threads = threads
         self._pixels = OrderedBudget(limits.max_pixels_in_memory)
-
-    def __enter__(self) -> Self:
-        """Start the threads."""
-        self._threads.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End the threads."""
-        self._threads.close()
 
     async def estimate(
         self,

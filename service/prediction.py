@@ -10,7 +10,7 @@ import numpy as np
 
 from service.answer_encoding import encode_answer
 from service.answer_options import AnswerOptions
-from service.app import batch_limits, create_pipeline
+from service.app import batch_limits, create_pipeline, create_threads
 from service.contract.crop_transform import Box
 from service.drawing import draw_instances
 from service.engine import KeypointEngine
@@ -41,12 +41,13 @@ def predict(settings: Settings, engine: KeypointEngine, image: Path, boxes: Sequ
         image_bytes = image.read_bytes()
     except OSError as error:
         raise StartupError(f"{image} cannot be read ({error.strerror})") from error
-    model = start_model(engine, settings.model, batch_limits(settings), Metrics())
-    try:
-        with create_pipeline(settings) as pipeline:
+    with create_threads(settings) as threads:
+        model = start_model(engine, settings.model, batch_limits(settings), Metrics(), threads)
+        try:
+            pipeline = create_pipeline(settings, threads)
             estimate = asyncio.run(pipeline.estimate(model, image_bytes, boxes, RequestRecord("")))
-    finally:
-        model.close()
+        finally:
+            model.close()
     return Prediction(encode_answer(engine.manifest, estimate, AnswerOptions()), estimate)
 
 

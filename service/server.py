@@ -204,6 +204,7 @@ def _uvicorn_config(
         access_log=False,
         timeout_graceful_shutdown=settings.drain_timeout_ms / 1000,  # type: ignore[arg-type] # waits for fractions too
         server_header=False,
+        proxy_headers=False,  # nothing here depends on who the client is
         ssl_certfile=settings.tls_certificate,
         ssl_keyfile=settings.tls_key,
     )

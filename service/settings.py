@@ -64,7 +64,10 @@ class Settings(BaseSettings):
         ge=0,
     )
     decode_threads: int = _setting(
-        0, "threads that decode and crop; 0 takes one per usable core", "more only with a GPU and idle cores", ge=0
+        0,
+        "threads that decode and crop, and on a CPU run the model; 0 takes one per usable core",
+        "more only with a GPU and idle cores",
+        ge=0,
     )
     max_batch: int = _setting(
         16,

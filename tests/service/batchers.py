@@ -52,6 +52,20 @@ class Gate:
         return double(items, _)
 
 
+class _OneForEach:
+    """A thread for each batch, so that none of them waits for another."""
+
+    def run_jointly(self, work: Callable[[], None]) -> None:
+        """Start a thread."""
+        threading.Thread(target=work, daemon=True).start()
+
+    def replace_one(self) -> None:
+        """There is no end of them."""
+
+    def one_is_back(self) -> None:
+        """As before."""
+
+
 def double(items: list[int], _: int) -> list[int]:
     return [2 * item for item in items]
 
@@ -63,11 +77,12 @@ def create(
     max_queue: int = 100,
     stuck_seconds: float = SECONDS,
     probe: Callable[[], None] = lambda: None,
-    threads: int = 1,
+    at_once: int = 1,
 ) -> DynamicBatcher[Any, Any]:
     return DynamicBatcher(
-        [run_batch] * threads,
+        [run_batch] * at_once,
         probe,
+        _OneForEach(),
         sizes=BatchSizes(sizes),
         max_queue=max_queue,
         stuck_seconds=stuck_seconds,

@@ -21,11 +21,11 @@ from tests.service.batchers import SECONDS, Gate, Recorder, condition, create, d
     groups=st.lists(st.lists(st.integers(), max_size=7), max_size=30),
     callers=st.integers(1, 6),
     max_batch=st.integers(1, 9),
-    threads=st.integers(1, 3),
+    at_once=st.integers(1, 3),
 )
-def test_every_item_gets_its_own_result(groups: list[list[int]], callers: int, max_batch: int, threads: int) -> None:
+def test_every_item_gets_its_own_result(groups: list[list[int]], callers: int, max_batch: int, at_once: int) -> None:
     recorder = Recorder()
-    batcher = started(double, recorder, powers_of_two(max_batch), max_queue=1000, threads=threads)
+    batcher = started(double, recorder, powers_of_two(max_batch), max_queue=1000, at_once=at_once)
     with ThreadPoolExecutor(callers) as pool:
         answers = list(pool.map(lambda group: results(batcher.submit(group)), groups))
     batcher.close(SECONDS)
@@ -218,7 +218,6 @@ def test_close_finishes_what_waits() -> None:
 
 def test_close_before_start_does_nothing() -> None:
     batcher = create(double)
-    assert condition(batcher) == "dead"
     batcher.close(SECONDS)
     assert condition(batcher) == "closed"
 
@@ -237,9 +236,9 @@ def test_what_was_cancelled_takes_no_room() -> None:
     batcher.close(SECONDS)
 
 
-def test_as_many_batches_run_at_once_as_there_are_threads_and_share_what_waits() -> None:
+def test_as_many_batches_run_at_once_as_there_are_places_and_share_what_waits() -> None:
     gate, recorder = Gate(), Recorder()
-    batcher = started(gate, recorder, threads=2)
+    batcher = started(gate, recorder, at_once=2)
     outcomes = batcher.submit([1])
     assert gate.entered.acquire(timeout=SECONDS)
     outcomes += batcher.submit([2])
@@ -252,9 +251,9 @@ def test_as_many_batches_run_at_once_as_there_are_threads_and_share_what_waits()
     batcher.close(SECONDS)
 
 
-def test_idle_threads_take_equal_parts() -> None:
+def test_places_that_begin_together_take_equal_parts() -> None:
     gate = Gate()
-    batcher = started(gate, threads=2)
+    batcher = started(gate, at_once=2)
     outcomes = batcher.submit([1, 2, 3, 4])
     for _ in range(2):
         assert gate.entered.acquire(timeout=SECONDS)
@@ -264,13 +263,13 @@ def test_idle_threads_take_equal_parts() -> None:
     batcher.close(SECONDS)
 
 
-def test_a_stuck_batch_is_given_up_and_when_it_is_back_both_threads_work() -> None:
+def test_a_stuck_batch_is_given_up_and_when_it_is_back_both_places_work() -> None:
     gates = {1: Gate(), 2: Gate()}
 
     def run(items: list[int], padded: int) -> list[int]:
         return gates[items[0]](items, padded)
 
-    batcher = started(run, threads=2, stuck_seconds=0.2)
+    batcher = started(run, at_once=2, stuck_seconds=0.2)
     (stuck,) = batcher.submit([1])
     assert gates[1].entered.acquire(timeout=SECONDS)
     with pytest.raises(NotReady, match="does not come back"):

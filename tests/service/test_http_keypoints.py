@@ -125,7 +125,7 @@ def test_32_concurrent_posts_get_32_right_answers(start_server: StartServer, wit
     with ThreadPoolExecutor(32) as pool:
         errors = list(pool.map(ask, truths))
     assert max(errors) < 1  # the pictures differ by tens of pixels
-    assert engine.threads == {"batcher"}
+    assert engine.threads == {"worker"}
 
 
 def test_crops_of_different_requests_share_batches(start_server: StartServer) -> None:

@@ -16,13 +16,9 @@ OTHERS = [(5.0, "last"), (2.0, "after"), (0.5, "before")]
 
 
 @contextmanager
-def started(threads: int = 1) -> Iterator[OrderedThreads]:
-    pool = OrderedThreads(threads, "pool")
-    pool.start()
-    try:
+def started(threads: int = 1, put_off_seconds: float = SECONDS) -> Iterator[OrderedThreads]:
+    with OrderedThreads(threads, put_off_seconds) as pool:
         yield pool
-    finally:
-        pool.close()
 
 
 class Occupied:
@@ -59,7 +55,7 @@ def test_a_flow_holds_no_thread_while_it_waits_and_goes_on_when_all_is_there(her
         assert not flow.outcome.done()
         first.set_result(1)
         assert flow.outcome.result(SECONDS) == 3
-    assert seen == ["pool_0", threading.current_thread().name if here else "pool_0", "end"]
+    assert seen == ["worker", threading.current_thread().name if here else "worker", "end"]
 
 
 def test_the_least_place_in_the_order_comes_first_also_for_a_later_step() -> None:
@@ -94,17 +90,17 @@ def test_an_exception_reaches_the_steps_and_what_they_raise_the_outcome() -> Non
     assert seen[-1] == "end"
 
 
-def test_a_flow_that_is_cancelled_while_it_waits_drops_what_it_waits_for() -> None:
+def test_a_flow_that_is_cancelled_while_it_waits_ends_at_once() -> None:
     first, second, seen = Future[int](), Future[int](), list[str]()
+    second.set_running_or_notify_cancel()  # as one that the model has begun with
     with started() as pool:
         flow = pool.run(0.0, adding(first, second, seen))
         pool.run(1.0, single_step(lambda: None)).outcome.result(SECONDS)  # the first step is done
         flow.cancel()
-        with pytest.raises(CancelledError):
-            flow.outcome.result(SECONDS)
+        assert isinstance(flow.outcome.exception(0), CancelledError)
+        second.set_result(2)  # finds nobody
     assert first.cancelled()
-    assert second.cancelled()
-    assert seen == ["pool_0", "end"]
+    assert seen == ["worker", "end"]
 
 
 def test_a_flow_that_is_cancelled_before_its_turn_never_begins() -> None:
@@ -141,21 +137,57 @@ def test_a_flow_that_is_cancelled_while_it_runs_ends_with_that_step() -> None:
     assert seen == []
 
 
-def test_closing_finishes_what_runs_and_drops_what_waits() -> None:
+def test_the_end_finishes_what_runs_and_drops_what_waits() -> None:
     waiting: Future[int] = Future()
-    pool = OrderedThreads(1, "pool")
-    pool.start()
-    parked = pool.run(0.0, adding(waiting, Future(), []))
-    occupied = Occupied(pool)
-    queued = pool.run(1.0, single_step(lambda: "never"))
-    closing = threading.Thread(target=pool.close)
-    closing.start()
-    with pytest.raises(CancelledError):
-        queued.outcome.result(SECONDS)
-    occupied.let_go.set()
-    closing.join(SECONDS)
+    joint = threading.Event()
+    with started() as pool:
+        parked = pool.run(0.0, adding(waiting, Future(), []))
+        occupied = Occupied(pool)
+        queued = pool.run(1.0, single_step(lambda: "never"))
+        pool.run_jointly(joint.set)
+        threading.Timer(0.05, occupied.let_go.set).start()
+    assert isinstance(queued.outcome.exception(0), CancelledError)
     assert occupied.flow.outcome.result(0) is None
+    assert joint.is_set()
     assert not parked.outcome.done()
     parked.cancel()  # whatever comes after the end is dropped, not lost
-    with pytest.raises(CancelledError):
-        parked.outcome.result(0)
+    assert isinstance(parked.outcome.exception(0), CancelledError)
+
+
+@pytest.mark.parametrize(("put_off_seconds", "expected"), [(SECONDS, ["flow", "joint"]), (0.0, ["joint", "flow"])])
+def test_joint_work_lets_flows_go_first_for_a_while(put_off_seconds: float, expected: list[str]) -> None:
+    done: list[str] = []
+    with started(put_off_seconds=put_off_seconds) as pool:
+        occupied = Occupied(pool)
+        pool.run_jointly(partial(done.append, "joint"))
+        flow = pool.run(1.0, single_step(partial(done.append, "flow")))
+        occupied.let_go.set()
+        flow.outcome.result(SECONDS)
+    assert done == expected
+
+
+def test_everything_gets_done_by_however_many_threads_and_whoever_brings_it() -> None:
+    """Each flow brings another one and joint work that it waits for, from within a thread."""
+    for threads in (1, 2, 3):
+        with started(threads) as pool:
+            flows = [pool.run(float(order), branching(pool, order)) for order in range(50)]
+            assert [flow.outcome.result(SECONDS) for flow in flows] == [2 * order + 1 for order in range(50)]
+
+
+def branching(pool: OrderedThreads, order: int) -> Steps[int]:
+    joint: Future[int] = Future()
+    pool.run_jointly(partial(joint.set_result, order))
+    inner = pool.run(order + 0.5, single_step(lambda: order + 1))
+    a, b = yield Wait([joint, inner.outcome])
+    return int(a + b)
+
+
+def test_a_thread_that_does_not_come_back_is_replaced_until_it_does() -> None:
+    with started() as pool:
+        occupied = Occupied(pool)
+        pool.replace_one()
+        assert pool.run(1.0, single_step(lambda: "by another")).outcome.result(SECONDS) == "by another"
+        occupied.let_go.set()
+        pool.one_is_back()
+        assert {pool.run(1.0, single_step(lambda: None)).outcome.result(SECONDS) for _ in range(3)} == {None}
+        assert pool.run(1.0, single_step(lambda: "by the one left")).outcome.result(SECONDS) == "by the one left"

@@ -15,33 +15,35 @@ import pytest
 from numpy.typing import NDArray
 
 from service import pipeline as pipeline_module
-from service.app import batch_limits, create_pipeline
+from service.app import batch_limits, create_pipeline, create_threads
 from service.contract.crop_transform import Box
 from service.engine import EngineOutput, KeypointEngine
 from service.errors import InvalidParameter, NotReady
 from service.image_decoding import decode_image
 from service.loaded_model import LoadedModel, start_model
 from service.metrics import Metrics
-from service.pipeline import Estimate, check_boxes
+from service.pipeline import Estimate, KeypointPipeline, check_boxes
 from service.request_record import RequestRecord
 from service.settings import Settings
 from tests.fakes import BOX_AROUND_CENTRES, CENTRES, FakeEngine, draw_discs, encode
 
 
 @contextmanager
-def started(engine: KeypointEngine) -> Iterator[LoadedModel]:
-    """The engine as a model that takes crops until the block ends."""
-    model = start_model(engine, Path("discs"), batch_limits(Settings()), Metrics())
-    try:
-        yield model
-    finally:
-        model.close()
+def started(engine: KeypointEngine, settings: Settings | None = None) -> Iterator[tuple[KeypointPipeline, LoadedModel]]:
+    """A pipeline, and the engine as a model that takes crops until the block ends."""
+    settings = settings or Settings()
+    with create_threads(settings) as threads:
+        model = start_model(engine, Path("discs"), batch_limits(settings), Metrics(), threads)
+        try:
+            yield create_pipeline(settings, threads), model
+        finally:
+            model.close()
 
 
 def test_points_come_back_in_pixels_of_the_picture() -> None:
     engine = FakeEngine()
     boxes, record = [Box(*BOX_AROUND_CENTRES), Box(20, 10, 110, 100)], RequestRecord("id")
-    with create_pipeline(Settings()) as pipeline, started(engine) as model:
+    with started(engine) as (pipeline, model):
         estimate = asyncio.run(pipeline.estimate(model, encode(draw_discs()), boxes, record))
     assert (estimate.width, estimate.height) == (160, 120)
     assert [instance.box for instance in estimate.instances] == boxes
@@ -61,7 +63,7 @@ def test_without_boxes_the_answer_comes_from_the_box_around_the_first_look() -> 
             return super().run(crops_NHW3)
 
     engine = Watched()
-    with create_pipeline(Settings()) as pipeline, started(engine) as model:
+    with started(engine) as (pipeline, model):
         record = RequestRecord("id")
         estimate = asyncio.run(pipeline.estimate(model, encode(draw_discs()), [], record))
     first, second = seen
@@ -74,7 +76,7 @@ def test_without_boxes_the_answer_comes_from_the_box_around_the_first_look() -> 
 
 
 def test_a_model_that_is_closed_takes_nothing() -> None:
-    with started(FakeEngine()) as model:
+    with started(FakeEngine()) as (_, model):
         assert model.batcher.condition == "working"
     with pytest.raises(NotReady):
         model.batcher.submit([])
@@ -100,7 +102,7 @@ def test_a_closed_model_is_gone_without_the_garbage_collector() -> None:
     gone = weakref.ref(engine)
     gc.disable()
     try:
-        with started(engine) as model:
+        with started(engine) as (_, model):
             assert model.manifest is engine.manifest
         del engine, model
         give_up = time.monotonic() + 5
@@ -145,6 +147,6 @@ def test_a_cancelled_picture_holds_its_memory_until_its_thread_is_done(monkeypat
                 task.cancel()
             await asyncio.wait(tasks)
 
-    with create_pipeline(settings) as pipeline, started(FakeEngine()) as model:
+    with started(FakeEngine(), settings) as (pipeline, model):
         asyncio.run(run(lambda: pipeline.estimate(model, picture, [], RequestRecord("id"))))
     assert most == 2
