@@ -16,6 +16,7 @@ from service.gate import Gate
 from service.loaded_model import BatchLimits
 from service.metrics import Metrics
 from service.model_repository import LoadedBundle, ModelRepository
+from service.model_threads import model_threads
 from service.open_inference_routes import open_inference_routes
 from service.pipeline import ImageLimits, KeypointPipeline
 from service.problem_details import answer_errors_with_problems
@@ -45,6 +46,7 @@ def batch_limits(settings: Settings) -> BatchLimits:
     """How each model's crops are batched, as the settings say."""
     return BatchLimits(
         sizes=settings.batch_sizes,
+        at_once=model_threads(settings).batches_at_once,
         max_queue=settings.max_queue,
         stuck_seconds=settings.stuck_ms / 1000,
         drain_seconds=settings.drain_timeout_ms / 1000,

@@ -17,10 +17,11 @@ from service.errors import InvalidSetting, ServiceError, StartupError
 from service.inspection.inspect_command import inspect_command
 from service.logs import configure_logging
 from service.model_loading import load_model
+from service.model_threads import model_threads
 from service.prediction import predict, write_drawing
 from service.process_memory import limit_malloc_arenas
 from service.server import serve
-from service.settings import DEFAULT_BUNDLE, Settings, flag_of, read_settings, usable_cores, variable_of
+from service.settings import DEFAULT_BUNDLE, Settings, flag_of, read_settings, variable_of
 
 COMMANDS_GROUP = "focalpoint.commands"
 
@@ -96,6 +97,7 @@ def serve_command(
     port: Annotated[int | None, _setting("port")] = None,
     admin_port: Annotated[int | None, _setting("admin_port")] = None,
     provider: Annotated[str | None, _setting("provider")] = None,
+    batches_at_once: Annotated[int | None, _setting("batches_at_once")] = None,
     intra_op_threads: Annotated[int | None, _setting("intra_op_threads")] = None,
     decode_threads: Annotated[int | None, _setting("decode_threads")] = None,
     max_batch: Annotated[int | None, _setting("max_batch")] = None,
@@ -127,7 +129,7 @@ def serve_command(
     settings = read_settings(**locals())
     limit_malloc_arenas()
     configure_logging(settings.log_level, settings.log_format)
-    threads = settings.intra_op_threads or usable_cores()
+    threads = model_threads(settings).intra_op_threads
     serve(settings, partial(load_model, provider=settings.provider, intra_op_threads=threads))
 
 
@@ -166,7 +168,7 @@ def predict_command(
     if output is None and not json:
         raise InvalidSetting("predict: give -o OUT.png to draw the keypoints, --json to print them, or both")
     settings = read_settings(model=model, provider=provider)
-    engine = load_model(settings.model, settings.provider, settings.intra_op_threads or usable_cores())
+    engine = load_model(settings.model, settings.provider, model_threads(settings).intra_op_threads)
     boxes = parse_boxes(split_boxes(";".join(box or [])), settings.max_boxes)
     answer, estimate = predict(settings, engine, image, boxes)
     if output is not None:

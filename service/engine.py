@@ -40,6 +40,9 @@ class KeypointEngine(Protocol):
     def warm_up(self, batch_sizes: Sequence[int]) -> dict[int, float]:
         """Run batches of each size, so that no request pays for the first one; returns the seconds that each takes."""
 
+    def twin(self) -> "KeypointEngine":
+        """The same model with buffers of its own, for another thread."""
+
     def run(self, crops_NHW3: NDArray[np.uint8]) -> EngineOutput:
         """Keypoints of N >= 1 RGB crops of the manifest's size. Blocks; called from one thread at a time.
 

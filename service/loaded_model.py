@@ -3,8 +3,8 @@
 N crops in a batch, K keypoints, H x W pixels of a crop.
 """
 
-import asyncio
 from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,12 +56,14 @@ class BatchLimits(NamedTuple):
 
     Attributes:
         sizes: of a forward pass, ascending from 1.
+        at_once: forward passes that run side by side.
         max_queue: crops that may wait.
         stuck_seconds: a batch that takes longer is given up.
         drain_seconds: how long the end waits for what was accepted.
     """
 
     sizes: tuple[int, ...]
+    at_once: int
     max_queue: int
     stuck_seconds: float
     drain_seconds: float
@@ -89,16 +91,16 @@ class LoadedModel:
         self.batcher = batcher
         self._drain_seconds = drain_seconds
 
-    async def look(
+    def submit(
         self, crops: Sequence[CropHW3], deadline: float, *, with_heatmaps: bool = False
-    ) -> list[Ran[CropAnswer]]:
-        """The answer to each crop (H, W, 3), in order; a crop that has not started by the deadline is dropped.
+    ) -> list[Future[Ran[CropAnswer]]]:
+        """The answers to come to each crop (H, W, 3), in order; one that has not started by the deadline is dropped.
 
         Raises:
-            RequestError: there is no room, the deadline has passed, or the model failed.
+            Overloaded: there is no room.
+            NotReady: the model does not work.
         """
-        outcomes = self.batcher.submit([CropTask(crop, with_heatmaps) for crop in crops], deadline)
-        return await asyncio.gather(*map(asyncio.wrap_future, outcomes))
+        return self.batcher.submit([CropTask(crop, with_heatmaps) for crop in crops], deadline)
 
     def close(self) -> None:
         """Finish what was accepted. Blocks."""
@@ -116,10 +118,12 @@ def start_model(engine: KeypointEngine, folder: Path, limits: BatchLimits, metri
     """
     possible = engine.manifest.input.batch_sizes(limits.sizes)
     sizes = BatchSizes(possible, engine.warm_up(possible))
-    runner = _CropRunner(engine, metrics.of_model(engine.manifest.name), possible[-1])
+    of_model = metrics.of_model(engine.manifest.name)
+    engines = [engine, *(engine.twin() for _ in range(limits.at_once - 1))]
+    runners = [_CropRunner(engine, of_model, possible[-1]) for engine in engines]
     batcher = DynamicBatcher[CropTask, CropAnswer](
-        runner.run,
-        runner.probe,
+        [runner.run for runner in runners],
+        runners[0].probe,
         sizes=sizes,
         max_queue=limits.max_queue,
         stuck_seconds=limits.stuck_seconds,

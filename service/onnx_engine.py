@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,12 @@ class OnnxEngine:
         check_graph(self._session, self.manifest)
         self._prepare = InputPreparation(self.manifest.input)
         self._reading = output_reading(self.manifest)
+
+    def twin(self) -> "OnnxEngine":
+        """The same session, which several threads may run at once, with an input buffer of its own."""
+        other = copy(self)
+        other._prepare = InputPreparation(self.manifest.input)
+        return other
 
     def warm_up(self, batch_sizes: Sequence[int]) -> dict[int, float]:
         """Run each size twice: the first time takes memory and chooses kernels, the second one is measured."""

@@ -230,7 +230,7 @@ async def _look_at_images(
 async def _look_at_crops(
     model: LoadedModel, crops: Sequence[NDArray[np.uint8]], record: RequestRecord, deadline: float
 ) -> Outputs:
-    answers = await model.look(crops, deadline)
+    answers = await asyncio.gather(*map(asyncio.wrap_future, model.submit(crops, deadline)))
     record.add("queue", max(answer.queue_seconds for answer in answers))
     record.add("infer", max(answer.batch_seconds for answer in answers))
     record.batch_size = max(answer.batch_size for answer in answers)

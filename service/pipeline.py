@@ -6,7 +6,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from service.contract.bundle_manifest import BundleError, BundleManifest
 from service.contract.crop_transform import Box, CropTransform
+from service.dynamic_batching import Ran
 from service.errors import InvalidParameter
 from service.image_decoding import check_header, decode_image
 from service.loaded_model import CropAnswer, CropHW3, LoadedModel
 from service.ordered_budget import OrderedBudget
-from service.request_record import RequestRecord, Stage
+from service.ordered_threads import OrderedThreads, Steps, Wait, single_step
+from service.request_record import RequestRecord
 
 # How far a box may reach, in longer sides of the picture: beyond, numbers overflow and the crop would show nothing.
 _BOX_REACH = 8
@@ -84,17 +86,17 @@ class KeypointPipeline:
 
     def __init__(self, limits: ImageLimits) -> None:
         self._limits = limits
-        self._pool = ThreadPoolExecutor(limits.decode_threads, thread_name_prefix="decode")
-        self._threads = OrderedBudget(limits.decode_threads)
+        self._threads = OrderedThreads(limits.decode_threads, "decode")
         self._pixels = OrderedBudget(limits.max_pixels_in_memory)
 
     def __enter__(self) -> Self:
-        """Nothing to wait for."""
+        """Start the threads."""
+        self._threads.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         """End the threads."""
-        self._pool.shutdown(cancel_futures=True)
+        self._threads.close()
 
     async def estimate(
         self,
@@ -127,24 +129,38 @@ class KeypointPipeline:
         header = check_header(image_bytes, limits.max_pixels, limits.allow_tiff)
         pixels = header.width * header.height
         record.order = record.arrived + _SECONDS_PER_PIXEL * pixels
-        async with self._pixels.hold(pixels, record.order):
-            image = await self._in_pool(
-                "decode_image", record, lambda: decode_image(image_bytes, limits.max_pixels, limits.allow_tiff)
-            )
-            height, width = image.shape[:2]
-            check_boxes(boxes, width, height)
-            if boxes:
-                transforms = [model.manifest.crop_transform(box) for box in boxes]
-            else:
-                whole = model.manifest.whole_image_transform(image)
-                crops = await self._cut(image, [whole], record)
-                [coarse] = await _look(model, crops, [Box.of_image(image)], [whole], record, deadline)
-                boxes = [Box.around(coarse.points_in_image)]
-                transforms = [model.manifest.crop_transform(boxes[0])]
-            crops = await self._cut(image, transforms, record)
-            del image
-        instances = await _look(model, crops, boxes, transforms, record, deadline, with_heatmaps=with_heatmaps)
-        return Estimate(width, height, instances)
+        async with self._pixels.hold(pixels, record.order) as release_pixels:
+            steps = self._steps(model, image_bytes, boxes, record, deadline, release_pixels, with_heatmaps)
+            return await self._through_threads(steps, record)
+
+    def _steps(
+        self,
+        model: LoadedModel,
+        image_bytes: bytes,
+        boxes: Sequence[Box],
+        record: RequestRecord,
+        deadline: float,
+        release_pixels: Callable[[], None],
+        with_heatmaps: bool,
+    ) -> Steps[Estimate]:
+        with record.stage("decode_image"):
+            image = decode_image(image_bytes, self._limits.max_pixels, self._limits.allow_tiff)
+        height, width = image.shape[:2]
+        check_boxes(boxes, width, height)
+        if not boxes:
+            whole = model.manifest.whole_image_transform(image)
+            [coarse] = yield Wait(model.submit(_cut(image, [whole], record), deadline))
+            _note([coarse], record)
+            boxes = [Box.around(whole.to_image(coarse.result.points_in_crop))]
+        transforms = [model.manifest.crop_transform(box) for box in boxes]
+        crops = _cut(image, transforms, record)
+        del image
+        release_pixels()
+        answers = yield Wait(model.submit(crops, deadline, with_heatmaps=with_heatmaps), here=True)
+        _note(answers, record)
+        with record.stage("back_transform"):
+            of_each = zip(boxes, transforms, answers, strict=True)
+            return Estimate(width, height, [_instance(model, *of_one) for of_one in of_each])
 
     def check_drawable(self, image_bytes: bytes) -> None:
         """Look at a picture's header only.
@@ -161,63 +177,44 @@ class KeypointPipeline:
         limits = self._limits
         header = check_header(image_bytes, limits.max_pixels, limits.allow_tiff)
         pixels = min(_COPIES * header.width * header.height, limits.max_pixels_in_memory)
+
+        def draw() -> Result:
+            with record.stage("encode_response"):
+                return work(decode_image(image_bytes, limits.max_pixels, limits.allow_tiff))
+
         async with self._pixels.hold(pixels, record.order):
-            return await self._in_pool(
-                "encode_response",
-                record,
-                lambda: work(decode_image(image_bytes, limits.max_pixels, limits.allow_tiff)),
-            )
+            return await self._through_threads(single_step(draw), record)
 
-    async def _cut(
-        self, image: NDArray[np.uint8], transforms: Sequence[CropTransform], record: RequestRecord
-    ) -> list[CropHW3]:
-        return await self._in_pool("crop", record, lambda: [transform.extract(image) for transform in transforms])
-
-    async def _in_pool(self, stage: Stage, record: RequestRecord, work: Callable[[], Result]) -> Result:
-        def timed() -> Result:
-            with record.stage(stage):
-                return work()
-
-        async with self._threads.hold(1, record.order):
-            running = self._pool.submit(timed)
-            try:
-                return await asyncio.wrap_future(running)
-            except asyncio.CancelledError:
-                # A thread cannot be stopped. Until it is done it holds its place, and its picture the memory.
-                if not running.cancelled():
-                    await asyncio.wait([asyncio.ensure_future(_end_of(running))])
-                raise
+    async def _through_threads(self, steps: Steps[Result], record: RequestRecord) -> Result:
+        flow = self._threads.run(record.order, steps)
+        try:
+            return await asyncio.wrap_future(flow.outcome)
+        except asyncio.CancelledError:
+            # A thread cannot be stopped, and until it is done its picture holds its memory.
+            flow.cancel()
+            await asyncio.wait([asyncio.ensure_future(_end_of(flow.outcome))])
+            raise
 
 
-async def _end_of(running: Future[Any]) -> None:
+async def _end_of(outcome: Future[Any]) -> None:
     """Wait for work whose outcome nobody waits for any more."""
-    await asyncio.gather(asyncio.wrap_future(running), return_exceptions=True)
+    await asyncio.gather(asyncio.wrap_future(outcome), return_exceptions=True)
 
 
-async def _look(
-    model: LoadedModel,
-    crops: list[CropHW3],
-    boxes: Sequence[Box],
-    transforms: Sequence[CropTransform],
-    record: RequestRecord,
-    deadline: float,
-    *,
-    with_heatmaps: bool = False,
-) -> list[Instance]:
-    answers = await model.look(crops, deadline, with_heatmaps=with_heatmaps)
+def _cut(image: NDArray[np.uint8], transforms: Sequence[CropTransform], record: RequestRecord) -> list[CropHW3]:
+    with record.stage("crop"):
+        return [transform.extract(image) for transform in transforms]
+
+
+def _note(answers: Sequence[Ran[CropAnswer]], record: RequestRecord) -> None:
     record.add("queue", max(answer.queue_seconds for answer in answers))
     record.add("infer", max(answer.batch_seconds for answer in answers))
     record.batch_size = max(record.batch_size, *(answer.batch_size for answer in answers))
-    with record.stage("back_transform"):
-        return [
-            Instance(
-                box,
-                transform.to_image(answer.result.points_in_crop),
-                answer.result.scores,
-                _heatmaps(model, transform, answer.result),
-            )
-            for box, transform, answer in zip(boxes, transforms, answers, strict=True)
-        ]
+
+
+def _instance(model: LoadedModel, box: Box, transform: CropTransform, answer: Ran[CropAnswer]) -> Instance:
+    points_in_image = transform.to_image(answer.result.points_in_crop)
+    return Instance(box, points_in_image, answer.result.scores, _heatmaps(model, transform, answer.result))
 
 
 def _heatmaps(model: LoadedModel, transform: CropTransform, answer: CropAnswer) -> Heatmaps | None:

@@ -50,8 +50,18 @@ class Settings(BaseSettings):
     provider: Provider = _setting(
         "cpu", "what the model runs on; start-up fails where it cannot", "`cuda` needs the extra `gpu`"
     )
+    batches_at_once: int = _setting(
+        0,
+        "forward passes of one model side by side; 0 takes, on a CPU, as many as fill the usable cores, else 1",
+        "1, so that one pass has all cores: a lone request is answered sooner, and fewer per second",
+        ge=0,
+    )
     intra_op_threads: int = _setting(
-        0, "threads of one forward pass; 0 takes one per usable core", "1 where many small models share cores", ge=0
+        0,
+        "threads of one forward pass; 0 takes an equal share of the usable cores, which is 1 unless `batches_at_once` "
+        "says otherwise",
+        "more for a large model and few requests; `focalpoint tune` measures it",
+        ge=0,
     )
     decode_threads: int = _setting(
         0, "threads that decode and crop; 0 takes one per usable core", "more only with a GPU and idle cores", ge=0

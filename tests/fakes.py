@@ -85,6 +85,10 @@ class FakeEngine:
         """Nothing to warm and nothing to measure."""
         return {}
 
+    def twin(self) -> "FakeEngine":
+        """Itself: it has no buffers."""
+        return self
+
     def run(self, crops_NHW3: NDArray[np.uint8]) -> EngineOutput:
         """The centre of mass and the peak of each channel."""
         assert crops_NHW3.dtype == np.uint8

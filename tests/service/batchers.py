@@ -63,9 +63,10 @@ def create(
     max_queue: int = 100,
     stuck_seconds: float = SECONDS,
     probe: Callable[[], None] = lambda: None,
+    threads: int = 1,
 ) -> DynamicBatcher[Any, Any]:
     return DynamicBatcher(
-        run_batch,
+        [run_batch] * threads,
         probe,
         sizes=BatchSizes(sizes),
         max_queue=max_queue,

@@ -45,16 +45,16 @@ def unloadable(folder: Path) -> KeypointEngine:
 
 @contextmanager
 def running_server(engine: KeypointEngine, **settings: Any) -> Iterator[RunningServer]:
-    """Serve one model until the block ends."""
-    read = Settings(**settings)
+    """Serve one model until the block ends; one batch at a time, so that a test can tell what joins it."""
+    read = Settings(**{"batches_at_once": 1, **settings})
     with _running(create_app(read, [LoadedBundle(Path("discs"), engine)], unloadable), read) as running:
         yield running
 
 
 @contextmanager
 def running_repository(root: Path, load: Callable[[Path], KeypointEngine], **settings: Any) -> Iterator[RunningServer]:
-    """Serve all that a folder holds until the block ends."""
-    read = Settings(model=root, **settings)
+    """Serve all that a folder holds until the block ends; one batch of a model at a time."""
+    read = Settings(model=root, **{"batches_at_once": 1, **settings})
     with _running(create_app(read, load_bundles(root, load), load), read) as running:
         yield running
 

@@ -21,10 +21,11 @@ from tests.service.batchers import SECONDS, Gate, Recorder, condition, create, d
     groups=st.lists(st.lists(st.integers(), max_size=7), max_size=30),
     callers=st.integers(1, 6),
     max_batch=st.integers(1, 9),
+    threads=st.integers(1, 3),
 )
-def test_every_item_gets_its_own_result(groups: list[list[int]], callers: int, max_batch: int) -> None:
+def test_every_item_gets_its_own_result(groups: list[list[int]], callers: int, max_batch: int, threads: int) -> None:
     recorder = Recorder()
-    batcher = started(double, recorder, powers_of_two(max_batch), max_queue=1000)
+    batcher = started(double, recorder, powers_of_two(max_batch), max_queue=1000, threads=threads)
     with ThreadPoolExecutor(callers) as pool:
         answers = list(pool.map(lambda group: results(batcher.submit(group)), groups))
     batcher.close(SECONDS)
@@ -233,4 +234,52 @@ def test_what_was_cancelled_takes_no_room() -> None:
     [kept] = batcher.submit([4])
     gate.open.set()
     assert results([kept]) == [8]
+    batcher.close(SECONDS)
+
+
+def test_as_many_batches_run_at_once_as_there_are_threads_and_share_what_waits() -> None:
+    gate, recorder = Gate(), Recorder()
+    batcher = started(gate, recorder, threads=2)
+    outcomes = batcher.submit([1])
+    assert gate.entered.acquire(timeout=SECONDS)
+    outcomes += batcher.submit([2])
+    assert gate.entered.acquire(timeout=SECONDS)  # beside the first, which has not come back
+    outcomes += batcher.submit([3, 4, 5])
+    assert not gate.entered.acquire(timeout=0.05)
+    gate.open.set()
+    assert results(outcomes) == [2, 4, 6, 8, 10]
+    assert {size for size, _, _ in recorder.batches} <= {1, 2, 3}
+    batcher.close(SECONDS)
+
+
+def test_idle_threads_take_equal_parts() -> None:
+    gate = Gate()
+    batcher = started(gate, threads=2)
+    outcomes = batcher.submit([1, 2, 3, 4])
+    for _ in range(2):
+        assert gate.entered.acquire(timeout=SECONDS)
+    assert sorted(gate.seen) == [[1, 2], [3, 4]]
+    gate.open.set()
+    assert results(outcomes) == [2, 4, 6, 8]
+    batcher.close(SECONDS)
+
+
+def test_a_stuck_batch_is_given_up_and_when_it_is_back_both_threads_work() -> None:
+    gates = {1: Gate(), 2: Gate()}
+
+    def run(items: list[int], padded: int) -> list[int]:
+        return gates[items[0]](items, padded)
+
+    batcher = started(run, threads=2, stuck_seconds=0.2)
+    (stuck,) = batcher.submit([1])
+    assert gates[1].entered.acquire(timeout=SECONDS)
+    with pytest.raises(NotReady, match="does not come back"):
+        stuck.result(SECONDS)
+    assert condition(batcher) == "stuck"
+    gates[1].open.set()
+    while condition(batcher) != "working":
+        time.sleep(0.005)
+    (slow,), (fast,) = batcher.submit([1]), batcher.submit([2])
+    gates[2].open.set()
+    assert (slow.result(SECONDS).result, fast.result(SECONDS).result) == (2, 4)
     batcher.close(SECONDS)

@@ -171,7 +171,7 @@ def test_what_the_end_of_the_drain_cuts_off_is_told_so_and_counted(bundle: Path)
             )
             time.sleep(0.3)
             server.process.send_signal(signal.SIGTERM)
-            answer = connection.recv(65_536)
+            answer = b"".join(iter(lambda: connection.recv(65_536), b""))
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"the server has stopped before it could answer" in answer
         assert server.process.wait(SECONDS) == 0
