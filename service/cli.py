@@ -13,6 +13,7 @@ from service.adoption.adopt_command import adopt_command
 from service.api_keys import new_key
 from service.box_parsing import parse_boxes, split_boxes
 from service.contract.bundle_manifest import BundleError
+from service.cuda_options import CudaOptions
 from service.errors import InvalidSetting, ServiceError, StartupError
 from service.inspection.inspect_command import inspect_command
 from service.logs import configure_logging
@@ -97,6 +98,8 @@ def serve_command(
     port: Annotated[int | None, _setting("port")] = None,
     admin_port: Annotated[int | None, _setting("admin_port")] = None,
     provider: Annotated[str | None, _setting("provider")] = None,
+    cuda_graphs: Annotated[bool | None, _switch("cuda_graphs")] = None,
+    gpu_memory_bytes: Annotated[int | None, _setting("gpu_memory_bytes")] = None,
     batches_at_once: Annotated[int | None, _setting("batches_at_once")] = None,
     intra_op_threads: Annotated[int | None, _setting("intra_op_threads")] = None,
     decode_threads: Annotated[int | None, _setting("decode_threads")] = None,
@@ -130,7 +133,8 @@ def serve_command(
     limit_malloc_arenas()
     configure_logging(settings.log_level, settings.log_format)
     threads = model_threads(settings).intra_op_threads
-    serve(settings, partial(load_model, provider=settings.provider, intra_op_threads=threads))
+    cuda = CudaOptions(settings.cuda_graphs, settings.gpu_memory_bytes)
+    serve(settings, partial(load_model, provider=settings.provider, intra_op_threads=threads, cuda=cuda))
 
 
 def new_key_command(
