@@ -23,6 +23,7 @@ from service.prediction import predict, write_drawing
 from service.process_memory import limit_malloc_arenas
 from service.server import serve
 from service.settings import DEFAULT_BUNDLE, Settings, flag_of, read_settings, variable_of
+from service.tuning.tune_command import tune_command
 
 COMMANDS_GROUP = "focalpoint.commands"
 
@@ -53,6 +54,7 @@ def build_command_line() -> typer.Typer:
     app.command("new-key")(new_key_command)
     app.command("adopt")(adopt_command)
     app.command("inspect")(inspect_command)
+    app.command("tune")(tune_command)
     for entry_point in sorted(entry_points(group=COMMANDS_GROUP), key=lambda entry_point: entry_point.name):
         app.command(entry_point.name)(entry_point.load())
     return app
@@ -127,6 +129,10 @@ def serve_command(
     tls_key: Annotated[Path | None, _setting("tls_key")] = None,
     log_format: Annotated[str | None, _setting("log_format")] = None,
     log_level: Annotated[str | None, _setting("log_level")] = None,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option("--settings", help="file of FOCALPOINT_...= lines, read after flags and environment"),
+    ] = None,
 ) -> None:
     """Serve a bundle, or all that a folder holds, over HTTP until SIGTERM or Ctrl+C."""
     settings = read_settings(**locals())

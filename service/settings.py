@@ -206,20 +206,29 @@ class Settings(BaseSettings):
         return self
 
 
-def read_settings(**flags: Any) -> Settings:
-    """Settings from the flags that were given (not None), then the environment, then the defaults.
+def read_settings(settings_file: Path | None = None, **flags: Any) -> Settings:
+    """Settings from the flags that were given (not None), then the environment, then a file, then the defaults.
+
+    Args:
+        settings_file: `FOCALPOINT_...=` lines, such as `focalpoint tune` writes.
+        flags: by the settings' names.
 
     Raises:
-        InvalidSetting: a value is not valid; the sentence names the flag or the variable.
+        InvalidSetting: a value is not valid, or the file cannot be read; the sentence names the flag, the variable or
+            the file.
     """
+    if settings_file is not None and not settings_file.is_file():
+        raise InvalidSetting(f"--settings: there is no file {settings_file}")
     given = {name: value for name, value in flags.items() if value is not None}
     try:
-        return Settings(**given)
+        return Settings(_env_file=settings_file, **given)
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:
             raise InvalidSetting(first["msg"].removeprefix("Value error, ")) from error
         name = str(first["loc"][0])
+        if name not in Settings.model_fields:
+            raise InvalidSetting(f"--settings {settings_file}: {name.upper()} is no setting") from error
         source = flag_of(name) if name in given else variable_of(name)
         raise InvalidSetting(f"{source}: {first['msg']}, found {first['input']!r}") from error
 
