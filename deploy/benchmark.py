@@ -24,14 +24,17 @@ from benchmark_pictures import SIZES, Picture, portraits
 from benchmark_report import conclusions, markdown, table
 from ceilings import ceilings_process
 from comparison import compare, model_alone
+from latency_plot import check_plotting, latency_plot
 from load_generator import ARRIVALS, Load, closed_loop, keypoints_message, open_loop, run
 from load_levels import errors_of, figures, in_windows
 from own_server import own_server
 from rate_search import peak, search_rate
 from run_description import cores, describe_run
 from server_counters import difference, disagreements, parse_counters, scrape, scrape_when_counted
+from stall_test import stall
 
 CONCURRENCIES = [1, 4, 16]
+DEFAULT_MODEL = Path("models/face68")
 _WARM_UP_SECONDS = 1.0
 _LONGEST_SECONDS = 3600.0
 
@@ -43,15 +46,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     given = list(sys.argv[1:] if arguments is None else arguments)
     pictures = chosen_pictures(options)
+    if options.plot:
+        check_plotting()
+    if options.self_test:
+        return self_test(options, pictures[0])
     with server_url(options) as url:
         result = measure(options, url, pictures)
         result["run"] = describe_run(url, given)
     sys.stdout.write(table(result["levels"]) if result["levels"] else "")
     sys.stdout.write("".join(line + "\n" for line in conclusions(result)))
     if options.json:
-        options.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        _write(options.json, (json.dumps(result, indent=2) + "\n").encode())
     if options.markdown:
-        options.markdown.write_text(markdown(result), encoding="utf-8")
+        _write(options.markdown, markdown(result).encode())
+    if options.plot:
+        _write(options.plot, latency_plot(result["levels"]))
     return int(any(errors_of(one) or one["disagreements"] or one["invalid"] for one in result["levels"]))
 
 
@@ -84,6 +93,16 @@ def measure(options: argparse.Namespace, url: str, pictures: Sequence[Picture]) 
             result["searches"].append(found)
         result["levels"] += levels
     return result
+
+
+def self_test(options: argparse.Namespace, picture: Picture) -> int:
+    """Pause a server of our own for two seconds and see whether the figures show it."""
+    with own_server(options.start or DEFAULT_MODEL, shlex.split(options.serve)) as server:
+        found = stall(server, picture.data, picture.query)
+    sys.stdout.write(f"{found.sentence}\n")
+    if found.complaint:
+        sys.stderr.write(f"the self-test failed: {found.complaint}\n")
+    return int(found.complaint is not None)
 
 
 def concurrencies(options: argparse.Namespace) -> list[int]:
@@ -162,6 +181,13 @@ def server_url(options: argparse.Namespace) -> Iterator[str]:
         yield server.url
 
 
+def _write(path: Path, content: bytes) -> None:
+    """Aside, then renamed: a file is whole or not there."""
+    aside = path.with_name(path.name + ".partial")
+    aside.write_bytes(content)
+    aside.replace(path)
+
+
 def _messages(url: str, pictures: Sequence[Picture]) -> list[bytes]:
     return [keypoints_message(url, picture.data, picture.query) for picture in pictures]
 
@@ -198,6 +224,8 @@ def parser() -> argparse.ArgumentParser:
     output = made.add_argument_group("output")
     output.add_argument("--json", type=Path, help="write all figures here")
     output.add_argument("--markdown", type=Path, help="write a report here")
+    output.add_argument("--plot", type=Path, help="draw latency over throughput, a PNG; needs matplotlib")
+    made.add_argument("--self-test", action="store_true", help="pause a server for two seconds: is it seen?")
     return made
 
 

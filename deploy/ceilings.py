@@ -87,7 +87,7 @@ def main() -> None:
             _answer({"p50_ms": statistics.median(pipeline.latencies_ms(pictures, seconds))})
         else:
             assert what == "answers", what
-            _answer({"points": [[points.tolist() for points in pipeline.answers(one)] for one in pictures]})
+            _answer({"answers": [pipeline.answers(one) for one in pictures]})
 
 
 def _answer(measured: dict[str, Any]) -> None:

@@ -125,9 +125,12 @@ class InProcessPipeline:
             session = create_session(bundle / MODEL_FILE, "cpu", intra_op_threads)
             self._looks = [session_look(self.manifest, session) for _ in range(threads)]
 
-    def answers(self, picture: Picture) -> list[Points]:
-        """The keypoints of one picture, for whoever wants to compare them."""
-        return estimate_group(self.manifest, self._looks[0], [picture])[0]
+    def answers(self, picture: Picture) -> list[tuple[list[list[float]], float]]:
+        """For each box of a picture its keypoints in image pixels, and crop pixels per image pixel."""
+        (found,) = estimate_group(self.manifest, self._looks[0], [picture])
+        boxes = [Box(*box) for box in picture.boxes] or [Box.around(points) for points in found]
+        scales = [self.manifest.crop_transform(box).scale for box in boxes]
+        return [(points.tolist(), scale) for points, scale in zip(found, scales, strict=True)]
 
     def close(self) -> None:
         """End the batcher's threads."""

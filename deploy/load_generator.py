@@ -16,10 +16,12 @@ from typing import Any, NamedTuple, TypeVar, cast
 from urllib.parse import urlsplit
 
 import numpy as np
+from generator_priority import before_all_others
 from numpy.typing import NDArray
 
 MAX_REQUESTS = 1_000_000
 TIMEOUT_SECONDS = 30.0
+_LONGEST_SLEEP = 0.05  # then it is asked whether to stop
 
 Result = TypeVar("Result")
 
@@ -40,10 +42,12 @@ class Load:
     Attributes:
         seconds: from the first request to the last answer.
         answered: every request, in the order of their answers.
+        real_time: whether the system let the generator go before all others, where that matters.
     """
 
     seconds: float = 0.0
     answered: list[Answered] = field(default_factory=list)
+    real_time: bool = False
 
     def latencies_ms(self, status: int) -> NDArray[np.float64]:
         """From when a request was due to its answer, of those with this status."""
@@ -218,10 +222,14 @@ async def open_loop(
     seconds: float,
     *,
     arrivals: str = "constant",
+    connections: int = MAX_REQUESTS,
     load: Load | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Load:
     """Send `rate` requests a second, each on a connection that is free at its time, whatever the server does.
+
+    Where fewer `connections` are allowed than are needed, requests go out late. That is what many generators do, and
+    why a latency must count from when the request was due.
 
     Args:
         url: of the server.
@@ -229,6 +237,7 @@ async def open_loop(
         rate: requests per second.
         seconds: how long new requests are sent.
         arrivals: one of `ARRIVALS`.
+        connections: at most.
         load, stop: as for `closed_loop`.
     """
     load = load or Load()
@@ -241,10 +250,13 @@ async def open_loop(
     gc.freeze()  # a collection of everything takes a tenth of a second, which would be taken for the server's
     started = time.perf_counter()
 
+    places = asyncio.Semaphore(connections)
+
     async def one(due: float) -> None:
-        connection = free.pop() if free else Connection(*address(url))
-        await _ask(connection, next(in_turn), due, load)
-        free.append(connection)
+        async with places:
+            connection = free.pop() if free else Connection(*address(url))
+            await _ask(connection, next(in_turn), due, load)
+            free.append(connection)
 
     def send(due: float) -> None:
         task = loop.create_task(one(due))
@@ -255,19 +267,20 @@ async def open_loop(
         """In a thread of its own: the timers of an event loop tick in milliseconds, which is late already."""
         for offset in ARRIVALS[arrivals](rate, seconds):
             due = started + float(offset)
-            if (wait := due - time.perf_counter()) > 0:
-                time.sleep(wait)
+            while (wait := due - time.perf_counter()) > 0 and not stop():
+                time.sleep(min(wait, _LONGEST_SLEEP))
             if stop():
                 break
             loop.call_soon_threadsafe(send, due)
         loop.call_soon_threadsafe(all_sent.set)
 
-    clock = threading.Thread(target=keep_time, name="open-loop", daemon=True)
-    clock.start()
-    await all_sent.wait()
-    clock.join()
-    while asked:
-        await asyncio.wait(asked)
+    with before_all_others() as load.real_time:
+        clock = threading.Thread(target=keep_time, name="open-loop", daemon=True)
+        clock.start()
+        await all_sent.wait()
+        clock.join()
+        while asked:
+            await asyncio.wait(asked)
     load.seconds = time.perf_counter() - started
     gc.unfreeze()
     for connection in free:

@@ -116,7 +116,7 @@ def figures(windows: Sequence[Window], load: Load) -> dict[str, Any]:
         },
         "window_requests_per_second": [round(window.per_second, 2) for window in windows],
         "window_p99_ms": [round(window.p99_ms, 3) for window in windows],
-        "lag": lag_figures(load.answered),
+        "lag": {**lag_figures(load.answered), "real_time": load.real_time},
     }
     found["failed_share"] = 1 - statuses[200] / max(1, statuses.total())
     found["invalid"] = why_invalid(found)
