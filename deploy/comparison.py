@@ -164,8 +164,13 @@ def take_turns(
     for _ in range(rounds):
         in_turns["pipeline"].append(ceilings.ask(do="throughput", seconds=seconds, **arrangement))
         in_turns["service"].append(service_round(url, pictures, concurrency, seconds))
-        latencies = [ceilings.ask(do="latency", seconds=seconds / 2 / len(alone), **one)["p50_ms"] for one in alone]
-        in_turns["pipeline_1"].append({"p50_ms": min(latencies)})
+        latencies = {
+            f"p50_ms_intra_op_{one['intra_op_threads']}": ceilings.ask(
+                do="latency", seconds=seconds / 2 / len(alone), **one
+            )["p50_ms"]
+            for one in alone
+        }
+        in_turns["pipeline_1"].append({"p50_ms": min(latencies.values()), **latencies})
         in_turns["service_1"].append(service_round(url, pictures, 1, seconds / 2))
     return in_turns
 
