@@ -72,6 +72,13 @@ def test_a_settings_file_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         read_settings(settings_file=file)
 
 
+def test_the_server_takes_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "tuned.env"
+    file.write_text("FOCALPOINT_MAX_QUEUE=1\n")
+    result = CliRunner().invoke(build_command_line(), ["serve", "--settings", str(file)])
+    assert str(result.exception).startswith("max_queue (1) is smaller than max_boxes")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
