@@ -1,8 +1,8 @@
 """The same bundle behind other servers, and behind this one, in one run: throughput, processor time, latency, memory.
 
 Every peer does the same work for a request (`peers/keypoint_work.py`) and must answer the same points before it is
-measured. In each round a peer's peak and its latency at part of that are measured, and right after it the service's own
-peak and its latency at the very same rate; so what drifts on the machine meets both.
+measured. In each round a peer's peak and its latency at part of that are measured, and right before or after it the
+service's own peak and its latency at the very same rate; so what drifts on the machine meets both.
 
     python deploy/bench_peers.py                       # all peers, as they were found best
     python deploy/bench_peers.py --sweep               # first try every configuration of each

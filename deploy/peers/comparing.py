@@ -83,21 +83,21 @@ def compare(
             alone.append(work_alone(setting.bundle, setting.jpeg, setting.cores, setting.seconds))
             for name in [name for name in chosen if name not in failed]:
                 peer = PEERS[name]
+                before = number % 2 == 1  # in turn, so that a drift of the machine favours neither
+                own_peak = _peak(ours, own_level, setting) if before else None
                 try:
                     with peer_server(peer, interpreters[name], chosen[name], setting.bundle, setting.jpeg) as running:
                         check_same(expected, running.points())
                         if name not in levels:
                             levels[name] = _best_level(running, setting)
-                        warm_up(running, levels[name])
-                        peak = closed(running, levels[name], setting.seconds)
+                        peak = _peak(running, levels[name], setting)
                         rate = SHARE_OF_PEAK * peak.requests_per_second
                         loaded = open_at(running, rate, setting.seconds)
                 except FailedError as error:
                     say(f"{peer.title}: {error}")
                     failed[name] = Missing(name, peer.title, f"It failed: {str(error).splitlines()[0]}")
                     continue
-                warm_up(ours, own_level)
-                own_peak = closed(ours, own_level, setting.seconds)
+                own_peak = own_peak or _peak(ours, own_level, setting)
                 own_loaded = open_at(ours, rate, setting.seconds)
                 measured[name].append(Round(peak, own_peak, rate, loaded, own_loaded))
                 say(f"round {number + 1}: {_line(peer.title, peak)}")
@@ -106,7 +106,7 @@ def compare(
         Compared(
             name=name,
             title=PEERS[name].title,
-            version=version_of(interpreters[name], PEERS[name].package),
+            version=f"{PEERS[name].package} {version_of(interpreters[name], PEERS[name].package)}",
             configuration=str(chosen[name]),
             differs=PEERS[name].differs,
             concurrency=levels[name],
@@ -124,12 +124,14 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
+def _peak(server: Running, concurrency: int, setting: Setting) -> Figures:
+    warm_up(server, concurrency)
+    return closed(server, concurrency, setting.seconds)
+
+
 def _best_level(server: Running, setting: Setting) -> int:
     """The concurrency at which it answers most."""
-    found = {}
-    for concurrency in setting.levels:
-        warm_up(server, concurrency)
-        found[concurrency] = closed(server, concurrency, setting.seconds).requests_per_second
+    found = {level: _peak(server, level, setting).requests_per_second for level in setting.levels}
     return max(found, key=found.__getitem__)
 
 

@@ -75,7 +75,7 @@ def _row(compared: Compared) -> str:
     )
     rate = statistics.median(one.rate for one in compared.rounds)
     cells = [
-        f"{compared.title} {compared.version}",
+        f"{compared.title} ({compared.version})",
         f"{peer.requests_per_second:.0f}",
         f"{service.requests_per_second:.0f}",
         f"**{found.throughput:.2f}**",

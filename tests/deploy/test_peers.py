@@ -106,7 +106,7 @@ def _compared() -> Compared:
         # The machine was half as fast: for both.
         Round(_figures(50, 24, 50), _figures(110, 12, 30), 30, _figures(30, 24, 30), _figures(30, 12, 20)),
     ]
-    return Compared("other", "Other", "1.2", "workers 2", "no limits", 16, measured)
+    return Compared("other", "Other", "other 1.2", "workers 2", "no limits", 16, measured)
 
 
 def test_ratios_are_those_within_a_round() -> None:
@@ -119,7 +119,7 @@ def test_ratios_are_those_within_a_round() -> None:
 def test_the_table_has_medians_and_ratios_and_says_what_is_missing() -> None:
     absent = [Missing("gone", "Gone", "It cannot be installed: no such package")]
     text = markdown({"date": "2026-11-21"}, [_compared()], absent)
-    row = next(line for line in text.splitlines() if line.startswith("| Other 1.2"))
+    row = next(line for line in text.splitlines() if line.startswith("| Other (other 1.2)"))
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[1:] == [
         "100",
