@@ -110,7 +110,7 @@ def tune(
         for one in passes
         for threads in decode_threads(cores)
     ]
-    if _PASSES_OF_A_LIMIT * passes[0].seconds.get(default_batch, 0.0) <= limit:
+    if _PASSES_OF_A_LIMIT * passes[0].seconds.get(default_batch, float("inf")) <= limit:
         candidates.insert(0, Candidate(passes[0].arrangement, default_batch, decode_threads(cores)[0]))
     loads = {candidate: measure_load(candidate) for candidate in dict.fromkeys(candidates)}
     chosen = _choose(loads, limit)

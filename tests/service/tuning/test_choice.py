@@ -67,6 +67,13 @@ def test_larger_batches_are_not_measured_once_they_lose() -> None:
     assert asked == [1, 2, 4]
 
 
+@pytest.mark.parametrize(("p99_seconds", "tried"), [(None, {1, 16}), (1.0, {1})])
+def test_a_default_that_was_not_measured_is_not_tried_under_a_limit(p99_seconds: float | None, tried: set[int]) -> None:
+    tuning = tune(1, SIZES, 16, lambda _, size: 0.001 * size**2, by_rate(lambda _: 1.0), p99_seconds)
+    assert list(tuning.passes[0].seconds) == [1, 2]
+    assert {candidate.max_batch for candidate in tuning.loads} == tried
+
+
 def test_a_limit_bounds_the_batch_and_what_may_be_chosen() -> None:
     # Three passes of 8 crops take 48 ms, of 16 crops 72 ms.
     slow = by_rate(lambda candidate: 10.0 * candidate.decode_threads, lambda one: 0.02 * one.decode_threads)
