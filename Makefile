@@ -4,7 +4,7 @@ PORT ?= 8000
 MODEL ?= models/face68
 
 .DELETE_ON_ERROR:
-.PHONY: serve test coverage install check format bench soak deploy-check release-check hooks clean
+.PHONY: serve test coverage install check format bench bench-peers soak deploy-check release-check hooks clean
 
 serve: .venv/installed
 	.venv/bin/focalpoint serve $(MODEL) --port $(PORT)
@@ -27,9 +27,15 @@ format: .venv-dev/installed
 	.venv-dev/bin/ruff check --fix .
 	.venv-dev/bin/ruff format .
 
-# Against a server that is already running: make serve & make bench
+# A server of its own beside what this machine could do at most; or one that runs: make bench URL=http://127.0.0.1:8000
+BENCH_FLAGS ?= --concurrency 1,4,16 --half-load
 bench: .venv/installed
-	.venv/bin/python deploy/benchmark.py --url http://127.0.0.1:$(PORT)
+	.venv/bin/python deploy/benchmark.py $(if $(URL),--url $(URL),--start $(MODEL) --ceilings $(MODEL)) $(BENCH_FLAGS)
+
+# The same bundle behind other servers, each in an environment of its own below runs/peers, and this one beside them: ten
+# minutes, and the installation the first time. SWEEP=1 first tries every configuration of each, ten minutes more.
+bench-peers: .venv/installed
+	.venv/bin/python deploy/bench_peers.py $(if $(SWEEP),--sweep)
 
 # The long versions of tests/soak: about an hour.
 soak: .venv-dev/installed

@@ -1,7 +1,8 @@
 """Writes a bundle folder: graph, manifest, card, licence and golden images, aside first and then renamed."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -70,11 +71,7 @@ def write_bundle(
     Raises:
         TrainingInputError: the graph differs from torch, or whatever `measure` raises.
     """
-    check_replaceable(bundle)
-    partial = bundle.with_name(f".{bundle.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
+    with folder_aside(bundle) as partial:
         graph = partial / MODEL_FILE
         graph.write_bytes(onnx_graph(decoded, manifest.input.width, manifest.input.height))
         parity = check_parity(decoded, graph, parity_crops_NHW3)
@@ -83,13 +80,7 @@ def write_bundle(
         write_golden_images(partial, manifest, pictures)
         (partial / "LICENSE").write_text(licence_text, encoding="utf-8")
         (partial / "MODEL_CARD.md").write_text(model_card(manifest, parity, origin), encoding="utf-8")
-        names = sorted(str(path.relative_to(partial)) for path in partial.rglob("*") if path.is_file())
-        manifest = manifest.model_copy(update={"sha256": {name: file_sha256(partial / name) for name in names}})
-        manifest.save(partial)
-        _replace_folder(partial, bundle)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+        manifest = save_with_hashes(partial, manifest)
     return manifest, parity
 
 
@@ -100,6 +91,33 @@ def describe_bundle(bundle: Path, manifest: BundleManifest, parity: Parity) -> s
         f"onnxruntime and torch differ by {parity.heatmaps:.1e} in heatmaps, {parity.points_in_crop:.1e} px in "
         f"points ({parity.tie_share:.1%} ties left out)"
     )
+
+
+@contextmanager
+def folder_aside(bundle: Path) -> Iterator[Path]:
+    """An empty folder that takes the place of `bundle` in the end; on any failure nothing is left of it.
+
+    Raises:
+        RunError: what is there is not replaced, see `check_replaceable`.
+    """
+    check_replaceable(bundle)
+    partial = bundle.with_name(f".{bundle.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        _replace_folder(partial, bundle)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
+def save_with_hashes(folder: Path, manifest: BundleManifest) -> BundleManifest:
+    """Write the manifest beside the other files of a bundle, which it names with their hashes; returns it."""
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    manifest = manifest.model_copy(update={"sha256": {name: file_sha256(folder / name) for name in names}})
+    manifest.save(folder)
+    return manifest
 
 
 def _replace_folder(partial: Path, bundle: Path) -> None:

@@ -89,6 +89,28 @@ def export(
             typer.echo(f"{figure.metric} {value}, {figure.convention}, {figure.box_protocol}, {figure.data}")
 
 
+def quantize(
+    bundle: Annotated[Path, typer.Argument(help="bundle folder, in float32")],
+    output: Annotated[Path, typer.Option(help="bundle folder to write or replace")],
+    to: Annotated[Literal["int8", "float16"], typer.Option(help="int8 for CPUs, float16 for GPUs")],
+    data: Annotated[
+        Path | None, typer.Option(help="recipe (TOML) whose data calibrate and measure; default: the bundle's own")
+    ] = None,
+) -> None:
+    """Write a bundle that computes in fewer bits, and say what that costs in accuracy."""
+    with _errors_in_one_sentence():
+        from model_export.command_line_record import command_line
+        from model_export.quantization.comparison import comparison_table
+        from model_export.quantization.quantize_bundle import quantize_bundle
+
+        options = ("--output", output, "--to", to, *(("--data", data) if data else ()))
+        done = quantize_bundle(bundle, output, to, data, command_line("quantize", bundle, *options))
+        typer.echo(comparison_table(done.comparison, to))
+        before, after = done.milliseconds_per_crop
+        typer.echo(f"on one CPU thread of this machine: {before:.2f} ms per crop in float32, {after:.2f} ms in {to}")
+        typer.echo(f"{output}: {done.manifest.name} {done.manifest.version}")
+
+
 def import_checkpoint(
     checkpoint: Annotated[Path, typer.Argument(help="file that torch saved")],
     output: Annotated[Path, typer.Option(help="bundle folder to write or replace")],

@@ -22,8 +22,9 @@ from model_export.metrics.nme import normalised_mean_errors
 from model_export.metrics.normalisers import normaliser_name
 from model_export.metrics.oks import coco_results
 from model_export.metrics.settings import Evaluation, NmeSettings, OksSettings
-from model_export.recipe import Recipe, parse_recipe
-from service.contract.bundle_manifest import MANIFEST_FILE, BundleManifest
+from model_export.recipe import Recipe
+from model_export.recorded_recipe import recipe_origin, recorded_recipe
+from service.contract.bundle_manifest import BundleManifest
 
 
 class Outputs(NamedTuple):
@@ -59,11 +60,8 @@ def run_evaluation(
     _check_folders(outputs)
     manifest = BundleManifest.load(bundle)
     manifest.verify(bundle)
-    origin = f"{bundle / MANIFEST_FILE}, training.recipe"
-    if "recipe" not in manifest.training:
-        raise RunError(f"{origin} is missing: this bundle does not say what data it is measured on")
-    recipe = parse_recipe(manifest.training["recipe"], origin)
-    _check_metrics(outputs, recipe.evaluation, origin)
+    recipe = recorded_recipe(bundle, manifest)
+    _check_metrics(outputs, recipe.evaluation, recipe_origin(bundle))
     if url and boxes:
         raise RunError("--boxes does not go with --url: the service is given whole pictures")
     if url and flip_test != "none":

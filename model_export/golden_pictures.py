@@ -69,8 +69,18 @@ def read_golden_list(path: Path) -> tuple[GoldenPicture, ...]:
     return pictures
 
 
-def write_golden_images(bundle: Path, manifest: BundleManifest, pictures: Sequence[GoldenPicture]) -> None:
-    """Copy the pictures (one drawn face where there are none) and note what the bundle's graph finds in them."""
+def write_golden_images(
+    bundle: Path, manifest: BundleManifest, pictures: Sequence[GoldenPicture], tolerance_in_cells: float = 0.1
+) -> None:
+    """Copy the pictures (one drawn face where there are none) and note what the bundle's graph finds in them.
+
+    Args:
+        bundle: a folder with the graph.
+        manifest: its manifest.
+        pictures: with their boxes.
+        tolerance_in_cells: how far a keypoint may lie off when the bundle is loaded, in cells of the heatmap: other
+            processors round differently, other weights lie further off.
+    """
     (bundle / GOLDEN_FOLDER).mkdir(exist_ok=True)
     for picture in pictures:
         shutil.copyfile(picture.path, bundle / GOLDEN_FOLDER / picture.path.name)
@@ -86,8 +96,7 @@ def write_golden_images(bundle: Path, manifest: BundleManifest, pictures: Sequen
                 source=picture.source,
                 box=picture.box,
                 points_in_image=tuple((round(float(x), 3), round(float(y), 3)) for x, y in points),
-                # A tenth of a heatmap cell: other processors round differently, other weights lie further off.
-                tolerance=round(0.1 * manifest.codec.stride / transform.scale, 3),
+                tolerance=round(tolerance_in_cells * manifest.codec.stride / transform.scale, 3),
             )
         )
     save_golden_images(bundle, tuple(golden))

@@ -13,6 +13,7 @@ from service.adoption.adopt_command import adopt_command
 from service.api_keys import new_key
 from service.box_parsing import parse_boxes, split_boxes
 from service.contract.bundle_manifest import BundleError
+from service.cuda_options import CudaOptions
 from service.errors import InvalidSetting, ServiceError, StartupError
 from service.inspection.inspect_command import inspect_command
 from service.logs import configure_logging
@@ -22,6 +23,7 @@ from service.prediction import predict, write_drawing
 from service.process_memory import limit_malloc_arenas
 from service.server import serve
 from service.settings import DEFAULT_BUNDLE, Settings, flag_of, read_settings, variable_of
+from service.tuning.tune_command import tune_command
 
 COMMANDS_GROUP = "focalpoint.commands"
 
@@ -52,6 +54,7 @@ def build_command_line() -> typer.Typer:
     app.command("new-key")(new_key_command)
     app.command("adopt")(adopt_command)
     app.command("inspect")(inspect_command)
+    app.command("tune")(tune_command)
     for entry_point in sorted(entry_points(group=COMMANDS_GROUP), key=lambda entry_point: entry_point.name):
         app.command(entry_point.name)(entry_point.load())
     return app
@@ -97,6 +100,8 @@ def serve_command(
     port: Annotated[int | None, _setting("port")] = None,
     admin_port: Annotated[int | None, _setting("admin_port")] = None,
     provider: Annotated[str | None, _setting("provider")] = None,
+    cuda_graphs: Annotated[bool | None, _switch("cuda_graphs")] = None,
+    gpu_memory_bytes: Annotated[int | None, _setting("gpu_memory_bytes")] = None,
     batches_at_once: Annotated[int | None, _setting("batches_at_once")] = None,
     intra_op_threads: Annotated[int | None, _setting("intra_op_threads")] = None,
     decode_threads: Annotated[int | None, _setting("decode_threads")] = None,
@@ -124,13 +129,18 @@ def serve_command(
     tls_key: Annotated[Path | None, _setting("tls_key")] = None,
     log_format: Annotated[str | None, _setting("log_format")] = None,
     log_level: Annotated[str | None, _setting("log_level")] = None,
+    settings_file: Annotated[
+        Path | None,
+        typer.Option("--settings", help="file of FOCALPOINT_...= lines, read after flags and environment"),
+    ] = None,
 ) -> None:
     """Serve a bundle, or all that a folder holds, over HTTP until SIGTERM or Ctrl+C."""
     settings = read_settings(**locals())
     limit_malloc_arenas()
     configure_logging(settings.log_level, settings.log_format)
     threads = model_threads(settings).intra_op_threads
-    serve(settings, partial(load_model, provider=settings.provider, intra_op_threads=threads))
+    cuda = CudaOptions(settings.cuda_graphs, settings.gpu_memory_bytes)
+    serve(settings, partial(load_model, provider=settings.provider, intra_op_threads=threads, cuda=cuda))
 
 
 def new_key_command(

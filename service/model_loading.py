@@ -8,6 +8,7 @@ import numpy as np
 from service.contract.bundle_manifest import MODEL_FILE, BundleError
 from service.contract.crop_transform import Box
 from service.contract.golden_images import GOLDEN_FOLDER, GoldenImage, load_golden_images
+from service.cuda_options import DEFAULT_CUDA, CudaOptions
 from service.engine import KeypointEngine
 from service.errors import RequestError
 from service.image_decoding import decode_image
@@ -19,14 +20,14 @@ _GOLDEN_MAX_PIXELS = 50_000_000
 _logger = logging.getLogger(__name__)
 
 
-def load_model(bundle: Path, provider: Provider, intra_op_threads: int) -> OnnxEngine:
+def load_model(bundle: Path, provider: Provider, intra_op_threads: int, cuda: CudaOptions = DEFAULT_CUDA) -> OnnxEngine:
     """The engine of a bundle, after its golden images gave the keypoints they should.
 
     Raises:
         BundleError: the bundle is not whole, or answers otherwise than at export.
         StartupError: onnxruntime is not there, or does not run on the provider.
     """
-    engine = OnnxEngine(bundle, provider, intra_op_threads)
+    engine = OnnxEngine(bundle, provider, intra_op_threads, cuda)
     checked = check_golden_images(bundle, engine)
     manifest = engine.manifest
     _logger.info(

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.bound_batch import BoundBatch, graph_options
 from service.contract.bundle_manifest import MODEL_FILE, BundleManifest
+from service.cuda_options import DEFAULT_CUDA, CudaOptions
 from service.engine import EngineOutput
 from service.errors import StartupError
 from service.graph_check import check_graph
@@ -19,12 +21,7 @@ from service.output_decoding import output_reading
 from service.settings import Provider
 
 _PROVIDERS: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
-_PROVIDER_OPTIONS: dict[Provider, dict[str, str]] = {
-    "cpu": {},
-    # Batches come in every size: an exhaustive search would measure every convolution again for each of them, and an
-    # arena that doubles would keep what the largest one took twice over.
-    "cuda": {"cudnn_conv_algo_search": "HEURISTIC", "arena_extend_strategy": "kSameAsRequested"},
-}
+_RUNS_TO_RECORD = 3  # onnxruntime runs once or twice as usual, records, and replays from then on
 
 
 class OnnxEngine:
@@ -34,29 +31,51 @@ class OnnxEngine:
         bundle: folder with `manifest.json` and `model.onnx`.
         provider: what to run on; nothing falls back to another.
         intra_op_threads: threads of one forward pass.
+        cuda: on a GPU, how.
+        io_binding: whether batches of the sizes that are warmed up keep their tensors; None: on a GPU.
 
     Raises:
         BundleError: the bundle's files, or its graph, are not what its manifest says.
         StartupError: onnxruntime is not there, or does not run on the provider.
     """
 
-    def __init__(self, bundle: Path, provider: Provider, intra_op_threads: int) -> None:
+    def __init__(
+        self,
+        bundle: Path,
+        provider: Provider,
+        intra_op_threads: int,
+        cuda: CudaOptions = DEFAULT_CUDA,
+        *,
+        io_binding: bool | None = None,
+    ) -> None:
         self.manifest = BundleManifest.load(bundle)
         self.manifest.verify(bundle)
         self.provider: str = provider
-        self._session = create_session(bundle / MODEL_FILE, provider, intra_op_threads)
+        self._session = create_session(bundle / MODEL_FILE, provider, intra_op_threads, cuda)
         check_graph(self._session, self.manifest)
         self._prepare = InputPreparation(self.manifest.input)
         self._reading = output_reading(self.manifest)
+        self._binds = provider == "cuda" if io_binding is None else io_binding
+        self._bound: dict[int, BoundBatch] = {}
+        self._graphs = provider == "cuda" and cuda.graphs
+        self._unbound_options = graph_options() if self._graphs else None
 
     def twin(self) -> "OnnxEngine":
-        """The same session, which several threads may run at once, with an input buffer of its own."""
+        """The same session, which several threads may run at once, with buffers of its own."""
+        assert not self._graphs, "a session replays one CUDA graph at a time"
         other = copy(self)
         other._prepare = InputPreparation(self.manifest.input)
+        other._bound = {size: other._bind(size) for size in self._bound}
         return other
 
     def warm_up(self, batch_sizes: Sequence[int]) -> dict[int, float]:
-        """Run each size twice: the first time takes memory and chooses kernels, the second one is measured."""
+        """Run each size twice: the first time takes memory and chooses kernels, the second one is measured.
+
+        Raises:
+            StartupError: with buffers that are used again, the model answers otherwise than without.
+        """
+        if self._binds:
+            self._bound = {size: self._bind(size) for size in batch_sizes}
         seconds = {}
         for size in batch_sizes:
             crops_NHW3 = np.zeros((size, self.manifest.input.height, self.manifest.input.width, 3), np.uint8)
@@ -68,8 +87,8 @@ class OnnxEngine:
 
     def run(self, crops_NHW3: NDArray[np.uint8]) -> EngineOutput:
         """Keypoints of N >= 1 crops: uint8 RGB of the manifest's size -> float32 (N, K, 2) crop pixels and (N, K)."""
-        tensors = self._session.run(self._reading.tensors, {self.manifest.input.tensor: self._prepare(crops_NHW3)})
-        return self._reading.decode(tensors)
+        tensor, bound = self._prepare(crops_NHW3), self._bound.get(len(crops_NHW3))
+        return self._reading.decode(bound.run(tensor) if bound else self._fetch(self._reading.tensors, tensor))
 
     def run_with_heatmaps(self, crops_NHW3: NDArray[np.uint8]) -> EngineOutput:
         """The same with float32 heatmaps (N, K, h, w).
@@ -79,11 +98,46 @@ class OnnxEngine:
         """
         names, heatmaps = self._reading.tensors, self.manifest.heatmaps.heatmaps_tensor
         wanted = [*names, *({heatmaps} - set(names))]
-        tensors = self._session.run(wanted, {self.manifest.input.tensor: self._prepare(crops_NHW3)})
+        tensors = self._fetch(wanted, self._prepare(crops_NHW3))
         return self._reading.decode(tensors[: len(names)])._replace(heatmaps_NKHW=tensors[wanted.index(heatmaps)])
 
+    def _fetch(self, names: list[str], tensor: NDArray[Any]) -> list[NDArray[Any]]:
+        found: list[NDArray[Any]] = self._session.run(
+            names, {self.manifest.input.tensor: tensor}, self._unbound_options
+        )
+        return found
 
-def create_session(model: Path, provider: Provider, intra_op_threads: int) -> Any:
+    def _bind(self, size: int) -> BoundBatch:
+        """Buffers for a batch size, after they gave the right answer to other crops than those it was recorded with."""
+        random, crop = np.random.default_rng(size), self.manifest.input
+        noise_2NHW3 = random.integers(0, 256, (2, size, crop.height, crop.width, 3), dtype=np.uint8)
+        first, second = (self._prepare(crops_NHW3).copy() for crops_NHW3 in noise_2NHW3)
+        names = self._reading.tensors
+        stale, right = self._fetch(names, first), self._fetch(names, second)
+        bound = BoundBatch(
+            self._session,
+            self.provider,
+            (crop.tensor, first),
+            dict(zip(names, right, strict=True)),
+            graph=size if self._graphs else None,
+        )
+        for _ in range(_RUNS_TO_RECORD):
+            bound.run(first)
+        if not all(map(_is_nearer, bound.run(second), right, stale)):
+            raise StartupError(
+                f"{self.manifest.name}: {size} crops in buffers that are used again do not give the answer that they "
+                "give elsewhere; start without --cuda-graphs"
+            )
+        return bound
+
+
+def _is_nearer(found: NDArray[Any], right: NDArray[Any], stale: NDArray[Any]) -> bool:
+    """Whether an output is the right one but for rounding; by the median, for noise has near ties."""
+    off, apart = (float(np.median(np.abs(other - right))) for other in (found, stale))
+    return off <= max(0.1 * apart, 1e-6 * float(np.abs(right).max()))
+
+
+def create_session(model: Path, provider: Provider, intra_op_threads: int, cuda: CudaOptions = DEFAULT_CUDA) -> Any:
     """An onnxruntime session on an ONNX file.
 
     Raises:
@@ -104,7 +158,10 @@ def create_session(model: Path, provider: Provider, intra_op_threads: int) -> An
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         session = onnxruntime.InferenceSession(
-            str(model), options, providers=[(wanted, _PROVIDER_OPTIONS[provider])], enable_fallback=False
+            str(model),
+            options,
+            providers=[(wanted, cuda.of_provider() if provider == "cuda" else {})],
+            enable_fallback=False,
         )
     except errors_of_onnxruntime() as error:
         raise StartupError(f"{model}: onnxruntime cannot load it on {provider} ({error})") from error

@@ -50,6 +50,18 @@ class Settings(BaseSettings):
     provider: Provider = _setting(
         "cpu", "what the model runs on; start-up fails where it cannot", "`cuda` needs the extra `gpu`"
     )
+    cuda_graphs: bool = _setting(
+        False,
+        "record each batch size as a CUDA graph and replay it; `provider` cuda only",
+        "try it where a forward pass takes a few milliseconds; start-up checks the answers, and fails where the model "
+        "does not run on the GPU as a whole",
+    )
+    gpu_memory_bytes: int | None = _setting(
+        None,
+        "most memory of the GPU for tensors; without it what there is; `provider` cuda only",
+        "where others use the same GPU",
+        ge=1,
+    )
     batches_at_once: int = _setting(
         0,
         "forward passes of one model side by side; 0 takes, on a CPU, as many as fill the usable cores, else 1",
@@ -184,25 +196,42 @@ class Settings(BaseSettings):
                     f"{larger} ({getattr(self, larger)}) is smaller than {smaller} ({getattr(self, smaller)}): "
                     "such a request would never fit"
                 )
+        for name in ("cuda_graphs", "gpu_memory_bytes"):
+            if getattr(self, name) and self.provider != "cuda":
+                raise ValueError(f"{name}: expected provider cuda with it, found {self.provider}")
+        if self.cuda_graphs and self.batches_at_once > 1:
+            raise ValueError(
+                f"batches_at_once: expected 1 with cuda_graphs, one of which is replayed at a time, "
+                f"found {self.batches_at_once}"
+            )
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key: expected both or none, found one")
         return self
 
 
-def read_settings(**flags: Any) -> Settings:
-    """Settings from the flags that were given (not None), then the environment, then the defaults.
+def read_settings(settings_file: Path | None = None, **flags: Any) -> Settings:
+    """Settings from the flags that were given (not None), then the environment, then a file, then the defaults.
+
+    Args:
+        settings_file: `FOCALPOINT_...=` lines, such as `focalpoint tune` writes.
+        flags: by the settings' names.
 
     Raises:
-        InvalidSetting: a value is not valid; the sentence names the flag or the variable.
+        InvalidSetting: a value is not valid, or the file cannot be read; the sentence names the flag, the variable or
+            the file.
     """
+    if settings_file is not None and not settings_file.is_file():
+        raise InvalidSetting(f"--settings: there is no file {settings_file}")
     given = {name: value for name, value in flags.items() if value is not None}
     try:
-        return Settings(**given)
+        return Settings(_env_file=settings_file, **given)
     except ValidationError as error:
         first = error.errors()[0]
         if not first["loc"]:
             raise InvalidSetting(first["msg"].removeprefix("Value error, ")) from error
         name = str(first["loc"][0])
+        if name not in Settings.model_fields:
+            raise InvalidSetting(f"--settings {settings_file}: {name.upper()} is no setting") from error
         source = flag_of(name) if name in given else variable_of(name)
         raise InvalidSetting(f"{source}: {first['msg']}, found {first['input']!r}") from error
 

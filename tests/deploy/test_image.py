@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from benchmark import drawn_picture
+from benchmark_pictures import portraits
 from load_generator import Load, closed_loop, keypoints_message
 
 from service import __version__
@@ -69,7 +69,7 @@ def test_the_health_check_says_yes_while_it_serves_and_no_otherwise(engine: str,
 def test_sigterm_under_load_loses_no_answer(engine: str, cpu_image: str) -> None:
     loads: list[Load] = []
     with running(engine, cpu_image, options=("--env", "FOCALPOINT_DRAIN_DELAY_MS=500")) as container:
-        message = keypoints_message(container.url, drawn_picture())
+        message = keypoints_message(container.url, portraits([(640, 480)], with_box=False)[0].data)
         thread = threading.Thread(
             target=lambda: loads.append(asyncio.run(closed_loop(container.url, [message], CONNECTIONS, LOAD_SECONDS)))
         )

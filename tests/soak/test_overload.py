@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import numpy as np
-from benchmark import drawn_picture
+from benchmark_pictures import portraits
 from load_generator import closed_loop, keypoints_message, open_loop
 
 from tests.server_process import ServerProcess, serving
@@ -17,7 +17,7 @@ BUNDLE = Path(__file__).parents[2] / "models" / "face68"
 def test_three_times_the_peak() -> None:
     seconds = at_length(6, 30)
     with serving(BUNDLE, "--max-in-flight", str(MAX_IN_FLIGHT)) as server:
-        message = keypoints_message(server.url, drawn_picture())
+        message = keypoints_message(server.url, portraits([(640, 480)], with_box=False)[0].data)
         asyncio.run(closed_loop(server.url, [message], 16, 2))  # warm
         peak = asyncio.run(closed_loop(server.url, [message], 16, seconds))
         flood = asyncio.run(open_loop(server.url, [message], 3 * peak.rate(), seconds))
@@ -68,7 +68,9 @@ async def _good_client_among_slow_ones(server: ServerProcess, count: int) -> tup
             await asyncio.sleep(1)
 
     trickling = asyncio.create_task(trickle())
-    load = await closed_loop(url, [keypoints_message(url, drawn_picture(), "?boxes=35,25,71,71")], 2, 10)
+    load = await closed_loop(
+        url, [keypoints_message(url, portraits([(640, 480)], with_box=False)[0].data, "?boxes=35,25,71,71")], 2, 10
+    )
     statuses: set[int | str] = set(load.statuses())
     held = server.open_files()
     trickling.cancel()

@@ -1,0 +1,1 @@
+"""`focalpoint tune`: settings for a bundle on a machine, by measurement."""
