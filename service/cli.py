@@ -95,6 +95,7 @@ def serve_command(
     host: Annotated[str | None, _setting("host")] = None,
     port: Annotated[int | None, _setting("port")] = None,
     admin_port: Annotated[int | None, _setting("admin_port")] = None,
+    page: Annotated[bool | None, _switch("page")] = None,
     provider: Annotated[str | None, _setting("provider")] = None,
     intra_op_threads: Annotated[int | None, _setting("intra_op_threads")] = None,
     decode_threads: Annotated[int | None, _setting("decode_threads")] = None,
