@@ -56,6 +56,14 @@ class Estimate(NamedTuple):
     instances: list[Instance]
 
 
+class _Cut(NamedTuple):
+    """The crops of one picture's objects, and what they were cut by."""
+
+    crops: list[CropHW3]
+    boxes: Sequence[Box]
+    transforms: Sequence[CropTransform]
+
+
 class ImageLimits(NamedTuple):
     """What a picture may be, and what all of them may take.
 
@@ -132,19 +140,41 @@ class KeypointPipeline:
                 "decode_image", record, lambda: decode_image(image_bytes, limits.max_pixels, limits.allow_tiff)
             )
             height, width = image.shape[:2]
-            check_boxes(boxes, width, height)
-            if boxes:
-                transforms = [model.manifest.crop_transform(box) for box in boxes]
-            else:
-                whole = model.manifest.whole_image_transform(image)
-                crops = await self._cut(image, [whole], record)
-                [coarse] = await _look(model, crops, [Box.of_image(image)], [whole], record, deadline)
-                boxes = [Box.around(coarse.points_in_image)]
-                transforms = [model.manifest.crop_transform(boxes[0])]
-            crops = await self._cut(image, transforms, record)
+            cut = await self._cut_objects(model, image, boxes, record, deadline)
             del image
-        instances = await _look(model, crops, boxes, transforms, record, deadline, with_heatmaps=with_heatmaps)
+        instances = await _look(model, *cut, record, deadline, with_heatmaps=with_heatmaps)
         return Estimate(width, height, instances)
+
+    async def estimate_decoded(
+        self, model: LoadedModel, image: NDArray[np.uint8], boxes: Sequence[Box], record: RequestRecord
+    ) -> Estimate:
+        """As `estimate`, of an RGB picture (H, W, 3) whose memory is the caller's; nothing is ever too late.
+
+        Raises:
+            RequestError: a box cannot be used, there is no room, or the model failed.
+        """
+        height, width = image.shape[:2]
+        cut = await self._cut_objects(model, image, boxes, record, math.inf)
+        return Estimate(width, height, await _look(model, *cut, record, math.inf))
+
+    async def _cut_objects(
+        self,
+        model: LoadedModel,
+        image: NDArray[np.uint8],
+        boxes: Sequence[Box],
+        record: RequestRecord,
+        deadline: float,
+    ) -> _Cut:
+        """The crops of all boxes; without boxes, of the one around what the model finds in the whole picture."""
+        height, width = image.shape[:2]
+        check_boxes(boxes, width, height)
+        if not boxes:
+            whole = model.manifest.whole_image_transform(image)
+            crops = await self._cut(image, [whole], record)
+            [coarse] = await _look(model, crops, [Box.of_image(image)], [whole], record, deadline)
+            boxes = [Box.around(coarse.points_in_image)]
+        transforms = [model.manifest.crop_transform(box) for box in boxes]
+        return _Cut(await self._cut(image, transforms, record), boxes, transforms)
 
     def check_drawable(self, image_bytes: bytes) -> None:
         """Look at a picture's header only.
