@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from service.client.answers import Answer, Heatmaps, Instance
+from service.client.calls import Exchange
 from service.client.errors import UnexpectedAnswer
-from service.client.exchanging import Exchange
 from service.contract.bundle_manifest import describe_problems
 from service.schemas import HeatmapsAnswer, InstanceAnswer, KeypointsAnswer
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
-from service.client.exchanging import Call, Exchanger
+from service.client.calls import Call
+from service.client.exchanging import Exchanger
 from service.client.retrying import RetryPolicy
 
 USUAL_DEADLINE_MS: Final = 30_000  # as the server's own

@@ -3,18 +3,15 @@
 import asyncio
 import logging
 import ssl
-import time
-import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
 import httpx2
 
 from service import __version__
+from service.client.calls import Call, Exchange, Sent
 from service.client.errors import ClientError, ConnectionFailed, DeadlineExceeded, ProblemAnswered, UnexpectedAnswer
-from service.client.failed_answers import RETRIED, Sent, failure_of
+from service.client.failed_answers import RETRIED, failure_of
 from service.client.messages import Message
 from service.client.retrying import RetryPolicy
 
@@ -22,42 +19,6 @@ from service.client.retrying import RetryPolicy
 _KEEP_ALIVE_SECONDS: Final = 4.0
 
 _logger = logging.getLogger("focalpoint.client")
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call: its id, the moment it began, and how long it may take, tries, waits and all."""
-
-    deadline_seconds: float
-    request_id: str = field(default_factory=lambda: uuid.uuid4().hex)
-    began: float = field(default_factory=time.monotonic)
-
-    @property
-    def elapsed_seconds(self) -> float:
-        """Since it began."""
-        return time.monotonic() - self.began
-
-    @property
-    def left_seconds(self) -> float:
-        """Until its deadline; below zero after it."""
-        return self.deadline_seconds - self.elapsed_seconds
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """A successful answer.
-
-    Attributes:
-        content: the body.
-        headers: their names in lower case.
-        sent: the address, the id, and how often it was sent.
-        seconds: that the call took.
-    """
-
-    content: bytes
-    headers: Mapping[str, str]
-    sent: Sent
-    seconds: float
 
 
 class Exchanger:
@@ -96,19 +57,23 @@ class Exchanger:
             ClientError: there is none; which says why.
         """
         url, tries = self._url + message.path, 0
+        failure: ClientError | None = None
         try:
             async with asyncio.timeout(call.left_seconds):
                 while True:
-                    tries += 1
+                    tries, begun = tries + 1, call.elapsed_seconds
                     outcome = await self._try(message, call, Sent(url, call.request_id, tries))
                     if isinstance(outcome, Exchange):
                         return outcome
+                    failure = outcome
                     if not message.sent_again:
-                        raise outcome
-                    await self._wait(outcome, tries, call)
+                        raise failure
+                    # A try as long as this one must fit: else this one's failure says more than a passed deadline.
+                    await self._wait(failure, tries, call.left_seconds - (call.elapsed_seconds - begun))
         except TimeoutError as error:
             raise DeadlineExceeded(
-                f"{url}: expected an answer within {call.deadline_seconds:g} s, found none [request {call.request_id}]",
+                f"{url}: expected an answer within {call.deadline_seconds:g} s, found none [request {call.request_id}]"
+                f"{f'; the try before: {failure}' if failure else ''}",
                 call.request_id,
                 tries,
             ) from error
@@ -132,12 +97,14 @@ class Exchanger:
             raise ValueError(f"{sent.url}: expected headers and an address of HTTP, found {error}") from error
         except httpx2.TransportError as error:
             found = _root_of(error)
-            return ConnectionFailed(
+            failed = ConnectionFailed(
                 f"{sent.url}: expected an answer, found a failed connection: {found} (tries: {sent.tries}) "
                 f"[request {sent.request_id}]",
                 sent.request_id,
                 sent.tries,
-            ).with_traceback(error.__traceback__)
+            )
+            failed.__cause__ = error
+            return failed
         except httpx2.DecodingError as error:
             raise UnexpectedAnswer(
                 f"{sent.url}: expected a body in its stated encoding, found {error} [request {sent.request_id}]",
@@ -151,14 +118,14 @@ class Exchanger:
             return failure
         raise failure
 
-    async def _wait(self, failure: ClientError, tries: int, call: Call) -> None:
-        """Sleep until the next try.
+    async def _wait(self, failure: ClientError, tries: int, left_seconds: float) -> None:
+        """Sleep until the next try, where that can begin before so many seconds are over.
 
         Raises:
             ClientError: the failure, where there is no further try.
         """
         told = failure.retry_after_seconds if isinstance(failure, ProblemAnswered) else None
-        wait = self._policy.wait_seconds(tries, told, call.left_seconds)
+        wait = self._policy.wait_seconds(tries, told, left_seconds)
         if wait is None:
             raise failure
         _logger.info("try %d failed, the next one follows in %.3f s: %s", tries, wait, failure)

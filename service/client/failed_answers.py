@@ -1,12 +1,12 @@
 """From an answer that is no success to its exception."""
 
 import json
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
 import httpx2
 
+from service.client.calls import Sent
 from service.client.errors import (
     ClientError,
     DeadlineExceeded,
@@ -23,15 +23,6 @@ RETRIED: Final = frozenset({429, 502, 503})
 
 _OVERLOADED: Final = frozenset({429, 503})
 _SHOWN_CHARACTERS = 200
-
-
-@dataclass(frozen=True)
-class Sent:
-    """What a message calls its call: the address, the id, and how often it was sent."""
-
-    url: str
-    request_id: str
-    tries: int
 
 
 def failure_of(response: httpx2.Response, sent: Sent) -> ClientError | None:

@@ -2,19 +2,24 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
 
 class LoopThread:
-    """Runs coroutines for any number of threads; it starts when it is made."""
+    """Runs coroutines for any number of threads; it starts when it is made.
 
-    def __init__(self) -> None:
+    Args:
+        last: what is done before it ends.
+    """
+
+    def __init__(self, last: Callable[[], Awaitable[None]]) -> None:
         self._loop = asyncio.new_event_loop()
+        self._last = last
         # A daemon: a client that nobody closed must not keep the process.
-        self._thread = threading.Thread(target=self._loop.run_forever, name="focalpoint-client", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="focalpoint-client", daemon=True)
         self._thread.start()
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
@@ -26,22 +31,24 @@ class LoopThread:
             future.cancel()  # without effect where it has ended by itself
             raise
 
-    def stop(self, last: Coroutine[Any, Any, None]) -> None:
-        """Cancel what still runs, run one last coroutine, and end the thread."""
-        asyncio.run_coroutine_threadsafe(_alone(last), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
+    def end(self) -> None:
+        """Have it cancel what still runs and end, soon; once."""
+        self._loop.call_soon_threadsafe(lambda: self._loop.create_task(self._end()))
+
+    def join(self) -> None:
+        """Wait until it has ended."""
         self._thread.join()
+
+    def _run(self) -> None:
+        self._loop.run_forever()
         self._loop.close()
 
-    def abandon(self) -> None:
-        """End the thread without waiting for it; without effect after `stop`."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._loop.stop)
-
-
-async def _alone(last: Coroutine[Any, Any, None]) -> None:
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
-    await last
+    async def _end(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        try:
+            await self._last()
+        finally:
+            self._loop.stop()

@@ -44,7 +44,7 @@ class RetryPolicy:
         Args:
             tries: how many there were.
             told_seconds: what the server asked for.
-            left_seconds: until the deadline. A wait that would reach it is not begun.
+            left_seconds: until the deadline, less what a try takes. A wait that would reach it is not begun.
             uniform: a random number from 0 to 1.
         """
         if tries >= self.max_tries:

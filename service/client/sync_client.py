@@ -3,7 +3,6 @@
 import os
 import ssl
 import threading
-import weakref
 from concurrent.futures import CancelledError
 from typing import Self
 
@@ -12,12 +11,12 @@ from numpy.typing import NDArray
 
 from service.client.answer_reading import is_ready, read_answer, read_json
 from service.client.answers import Answer
+from service.client.calls import Call, Exchange
 from service.client.connection_settings import USUAL_DEADLINE_MS, ConnectionSettings
 from service.client.errors import ConnectionFailed, DeadlineExceeded, ServerOverloaded
-from service.client.exchanging import Call, Exchange, Exchanger
-from service.client.loop_thread import LoopThread
 from service.client.messages import MODELS, READY, Boxes, Message, keypoints_message, model_message
 from service.client.pictures import Picture
+from service.client.process_connections import ProcessConnections
 from service.client.retrying import RetryPolicy
 from service.schemas import ModelDescription, ModelDetails, ModelList
 
@@ -52,7 +51,7 @@ class Client:
     ) -> None:
         self._settings = ConnectionSettings(url, api_key, deadline_ms, retry or RetryPolicy(), verify, trust_env)
         self._lock = threading.Lock()
-        self._connections: _Connections | None = None
+        self._connections: ProcessConnections | None = None
         self._closed = False
         self._details: dict[tuple[str, str], ModelDetails] = {}
 
@@ -68,8 +67,8 @@ class Client:
         """Close the connections; calls of other threads that still wait fail."""
         with self._lock:
             connections, self._connections, self._closed = self._connections, None, True
-        if connections is not None and connections.process == os.getpid():
-            connections.close()
+        if connections is not None and connections.leave():
+            connections.thread.join()
 
     def keypoints(
         self,
@@ -150,24 +149,12 @@ class Client:
                 call.request_id,
             ) from error
 
-    def _open(self) -> "_Connections":
+    def _open(self) -> ProcessConnections:
         with self._lock:
             if self._closed:
                 raise RuntimeError("the client is closed")
             if self._connections is None or self._connections.process != os.getpid():
-                self._connections = _Connections(self._settings.exchanger())
-                # A client that nobody closed leaves no thread behind; of its connections Python warns, as of files.
-                weakref.finalize(self, self._connections.thread.abandon).atexit = False
+                if self._connections is not None:
+                    self._connections.leave()
+                self._connections = ProcessConnections(self, self._settings.exchanger())
             return self._connections
-
-
-class _Connections:
-    """What one process has open."""
-
-    def __init__(self, exchanger: Exchanger) -> None:
-        self.process = os.getpid()
-        self.exchanger = exchanger
-        self.thread = LoopThread()
-
-    def close(self) -> None:
-        self.thread.stop(self.exchanger.close())
