@@ -88,7 +88,7 @@ async def run_job(job: Job, open_looker: OpenLooker, progress: JobProgress) -> S
             seconds = time.perf_counter() - started
             results = Results(looker.model, job.sources, journal.lines)
             for writer in job.writers:
-                progress.writing(str(writer.path))
+                progress.writing(writer.path.name)
                 await asyncio.to_thread(writer.write, results)
             faults = [f"{row.place}: {row.fault}" for row in results.rows() if row.fault]
             journal.remove()
