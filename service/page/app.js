@@ -1,226 +1,141 @@
 /** The page: what comes in is asked, what is answered is shown. */
 
-import { askKeypoints, askModels, keypointsAddress, Problem } from "./api.js";
-import { createBoxEditor } from "./boxes.js";
+import { askModels, keypointsAddress, Problem } from "./api.js";
+import { createAsking } from "./asking.js";
 import { startCamera } from "./camera.js";
-import { curlLine } from "./curl.js";
 import { byId } from "./dom.js";
-import { asText, listenForExports } from "./export.js";
+import { listenForExports } from "./export.js";
 import { listenForPictures } from "./intake.js";
 import { createKey } from "./key.js";
+import { appease, complain, say } from "./messages.js";
 import { createModels } from "./models.js";
-import { createScores } from "./scores.js";
-import { createStage } from "./stage.js";
-import { createTable } from "./table.js";
-import { showTimings } from "./timings.js";
+import { createView, inWords } from "./view.js";
 
-/** @import {Asked, Picture} from "./types.js" */
+/** @import {Answer, Picture} from "./types.js" */
 
 const SETTLE_MS = 300; // arrow keys move a box many times before it is where it should be
 
 function start() {
   /** @type {Picture | null} */
   let picture = null;
-  /** @type {Asked | null} */
-  let asked = null;
-  /** @type {import("./camera.js").Camera | null} */
-  let camera = null;
-  let asking = new AbortController();
+  /** @type {Answer | null} */
+  let answer = null;
+  let stopCamera = () => {};
+  let streaming = false;
+  let taken = 0;
   let settling = 0;
 
+  const view = createView(() => askAgain(SETTLE_MS));
   const models = createModels(() => askAgain(0));
   const key = createKey(async () => {
     await loadModels();
     askAgain(0);
   });
-  const boxes = createBoxEditor(byId("boxes"), () => askAgain(SETTLE_MS));
-  const scores = createScores((threshold) => {
-    stage.show({ threshold });
-    table.dim(threshold);
+  const asking = createAsking((seconds) => {
+    say(`The server is busy; it is asked again in ${Number(seconds.toFixed(1))} s.`);
   });
-  const stage = createStage(point);
-  const table = createTable(point);
-  stage.show({ threshold: scores.threshold });
-
-  /** @param {{instance: number, keypoint: number} | null} pointed */
-  function point(pointed) {
-    stage.show({ pointed });
-    table.mark(pointed);
-  }
-
-  /** @param {string} sentence for the eye and for the ear */
-  function say(sentence) {
-    byId("status").textContent = sentence;
-  }
 
   /** @param {unknown} error */
-  function complain(error) {
-    const [title, detail] =
-      error instanceof Problem ? [error.title, error.detail] : ["This did not work", String(error)];
-    byId("problem").hidden = false;
-    byId("problem-title").textContent = title;
-    byId("problem-detail").textContent = detail;
-    say("");
-    if (error instanceof Problem && error.status === 401) key.ask(detail);
+  function fail(error) {
+    complain(error);
+    if (!(error instanceof Problem && error.status === 401)) return;
+    byId("interface").hidden = true; // it would be refused as well
+    key.ask(error.detail);
   }
 
   async function loadModels() {
     try {
       models.show(await askModels(key.value));
-      byId("problem").hidden = true;
+      appease();
     } catch (error) {
-      complain(error);
+      fail(error);
     }
   }
 
-  /**
-   * Ask for the keypoints of the picture that is shown; what was under way is given up.
-   *
-   * @returns {Promise<void>} fails with what went wrong
-   */
   async function ask() {
     if (!picture) return;
-    asking.abort();
-    asking = new AbortController();
-    const { signal } = asking;
-    const address = keypointsAddress(boxes.boxes, models.choice);
-    document.body.classList.add("asking");
-    try {
-      const found = await askKeypoints(picture, address, key.value, signal, (seconds) =>
-        say(`The server is busy; asking again in ${Number(seconds.toFixed(1))} s.`),
-      );
-      if (!signal.aborted) show(found, picture, address);
-    } finally {
-      if (!signal.aborted) document.body.classList.remove("asking");
-    }
+    const of = picture;
+    const address = keypointsAddress(view.boxes, models.choice);
+    const asked = await asking.ask(of, address, key.value);
+    if (!asked) return;
+    answer = asked.answer;
+    view.showAnswer(asked, of, models.skeletonOf(answer), address, Boolean(key.value));
+    appease();
+    say(streaming ? "The camera runs." : inWords(asked));
   }
 
   /** @param {number} milliseconds until it settles */
   function askAgain(milliseconds) {
-    byId("clear-boxes").hidden = !boxes.boxes.length;
     clearTimeout(settling);
-    if (!camera) settling = setTimeout(() => askOrComplain(), milliseconds);
-  }
-
-  async function askOrComplain() {
-    const mine = picture;
-    try {
-      await ask();
-    } catch (error) {
-      if (mine === picture && !(error instanceof DOMException && error.name === "AbortError")) complain(error);
-    }
+    if (!streaming) settling = setTimeout(() => ask().catch(fail), milliseconds);
   }
 
   /**
-   * @param {Asked} found
-   * @param {Picture} of
-   * @param {string} address
-   */
-  function show(found, of, address) {
-    asked = found;
-    const { answer } = found;
-    const skeleton = models.skeletonOf(answer);
-    boxes.fit(answer.image.width, answer.image.height);
-    stage.show({ picture: of, ...answer.image, instances: answer.instances, skeleton, pointed: null });
-    scores.show(answer.instances);
-    table.fill(answer.instances);
-    table.dim(scores.threshold);
-    showTimings(found.stages, found.roundTripMs);
-    byId("curl").textContent = curlLine(of, address, Boolean(key.value));
-    byId("json").textContent = asText(answer);
-    byId("curl-hint").hidden = of.origin === "file" || of.origin === "example";
-    byId("problem").hidden = true;
-    document.body.classList.add("answered");
-    if (!camera) sayFound(found);
-  }
-
-  /** @param {Asked} found */
-  function sayFound({ answer: { instances }, roundTripMs }) {
-    const score = instances.reduce((sum, one) => sum + one.score, 0) / Math.max(1, instances.length);
-    const objects = instances.length === 1 ? "one object" : `${instances.length} objects`;
-    const points = instances.reduce((sum, one) => sum + one.keypoints.length, 0);
-    say(`${points} keypoints of ${objects}, score ${score.toFixed(2)}, in ${Math.round(roundTripMs)} ms.`);
-  }
-
-  /**
-   * A picture of its own: the boxes of the one before are gone, and so are its points until the answer is there.
+   * A picture of its own: the boxes and points of the one before are gone.
    *
    * @param {Promise<Picture>} coming
    * @param {string} example whose it is
    */
   async function take(coming, example) {
     stopCamera();
+    taken += 1;
+    const mine = taken;
     try {
-      picture = await coming;
+      const arrived = await coming;
+      if (mine !== taken) return;
+      picture = arrived;
+      answer = null;
+      if (example) models.pick(example);
+      view.clearBoxes();
+      view.showPicture(picture);
+      appease();
+      say("Asking for the keypoints.");
+      await ask();
     } catch (error) {
-      complain(error);
-      return;
+      fail(error);
     }
-    if (example) models.pick(example);
-    boxes.clear();
-    byId("clear-boxes").hidden = true;
-    byId("problem").hidden = true;
-    document.body.classList.remove("answered");
-    document.body.classList.toggle("filled", Boolean(picture.bitmap));
-    asked = null;
-    if (picture.bitmap) {
-      const { width, height } = picture.bitmap;
-      boxes.fit(width, height);
-      stage.show({ picture, width, height, instances: [], pointed: null });
-    }
-    say("Asking for the keypoints.");
-    await askOrComplain();
-  }
-
-  function stopCamera() {
-    camera?.stop();
   }
 
   async function runCamera() {
-    if (camera) {
-      stopCamera();
-      return;
-    }
-    boxes.clear();
-    byId("clear-boxes").hidden = true;
+    taken += 1;
+    const mine = taken;
+    view.clearBoxes();
+    appease();
     try {
-      camera = await startCamera(
+      const camera = await startCamera(
         async (frame) => {
           picture = frame;
-          document.body.classList.add("filled");
           await ask();
         },
         (rate) => {
           byId("rate").textContent = `${rate.toFixed(1)} frames per second`;
         },
       );
-      document.body.classList.add("streaming");
-      byId("camera-label").textContent = "Stop the camera";
-      say("The camera runs.");
+      stopCamera = camera.stop;
+      if (mine !== taken) stopCamera(); // a picture came while the person was asked
+      showStreaming(true);
       await camera.ended;
-      say("The camera has stopped.");
+      if (mine === taken) say("The camera has stopped.");
     } catch (error) {
-      if (!(error instanceof DOMException && error.name === "AbortError")) complain(error);
+      fail(error);
+    } finally {
+      showStreaming(false);
     }
-    camera = null;
-    byId("rate").textContent = "";
-    byId("camera-label").textContent = "Camera";
-    document.body.classList.remove("streaming");
   }
 
-  byId("camera").addEventListener("click", runCamera);
-  byId("add-box").addEventListener("click", () => boxes.add());
-  byId("clear-boxes").addEventListener("click", () => {
-    boxes.clear();
-    askAgain(0);
-    byId("add-box").focus();
-  });
+  /** @param {boolean} running */
+  function showStreaming(running) {
+    streaming = running;
+    document.body.classList.toggle("streaming", running);
+    byId("camera-label").textContent = running ? "Stop the camera" : "Camera";
+    byId("rate").textContent = "";
+  }
+
+  byId("camera").addEventListener("click", () => (streaming ? stopCamera() : runCamera()));
   listenForPictures(take);
   listenForExports(
     () =>
-      picture && asked
-        ? { picture, answer: asked.answer, skeleton: models.skeletonOf(asked.answer), threshold: scores.threshold }
-        : null,
+      picture && answer && { picture, answer, skeleton: models.skeletonOf(answer), threshold: view.threshold },
     say,
   );
   loadModels();

@@ -41,7 +41,7 @@ export function createTable(onPoint) {
     dot.style.setProperty("background", scoreCss(score));
     const row = element(
       "tr",
-      { tabindex: "-1", "data-score": String(score) },
+      { tabindex: "-1", "data-score": String(score), "aria-label": `${name}, score ${score.toFixed(2)}` },
       element("th", { scope: "row" }, dot, name),
       ...[x.toFixed(1), y.toFixed(1), score.toFixed(2)].map((text) => element("td", {}, text)),
     );

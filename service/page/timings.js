@@ -11,6 +11,9 @@ import { byId, element } from "./dom.js";
 export function showTimings(stages, roundTripMs) {
   const parts = stages.filter(({ name }) => name !== "total");
   const total = stages.find(({ name }) => name === "total")?.milliseconds ?? 0;
+  // Stages that overlap may add up to more than the clock says; what they leave is spent between them.
+  const between = total - parts.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  if (between > 0) parts.push({ name: "between", milliseconds: between });
   byId("total").textContent = `${inWords(total)} in the server`;
   byId("round-trip").textContent = `${inWords(roundTripMs)} with the way there and back`;
   byId("stages").replaceChildren(
