@@ -15,22 +15,6 @@ PICTURE = b"any bytes: these servers do not look"
 Ask = Callable[..., Answer]
 
 
-def ask_sync(url: str, *arguments: Any, options: dict[str, Any] | None = None, **call: Any) -> Answer:
-    with Client(url, trust_env=False, **(options or {})) as client:
-        return client.keypoints(*(arguments or (PICTURE,)), **call)
-
-
-def ask_async(url: str, *arguments: Any, options: dict[str, Any] | None = None, **call: Any) -> Answer:
-    async def main() -> Answer:
-        async with AsyncClient(url, trust_env=False, **(options or {})) as client:
-            return await client.keypoints(*(arguments or (PICTURE,)), **call)
-
-    return asyncio.run(main())
-
-
-both_clients = pytest.mark.parametrize("ask", [ask_sync, ask_async], ids=["sync", "async"])
-
-
 class Watch(AbstractContextManager["Watch"]):
     """Seconds that a block took."""
 
@@ -44,8 +28,30 @@ class Watch(AbstractContextManager["Watch"]):
         self.seconds = time.monotonic() - self._began
 
 
+def ask_sync(
+    url: str, *arguments: Any, options: dict[str, Any] | None = None, watch: Watch | None = None, **call: Any
+) -> Answer:
+    with Client(url, trust_env=False, **(options or {})) as client, watch or Watch():
+        return client.keypoints(*(arguments or (PICTURE,)), **call)
+
+
+def ask_async(
+    url: str, *arguments: Any, options: dict[str, Any] | None = None, watch: Watch | None = None, **call: Any
+) -> Answer:
+    async def main() -> Answer:
+        async with AsyncClient(url, trust_env=False, **(options or {})) as client:
+            with watch or Watch():
+                return await client.keypoints(*(arguments or (PICTURE,)), **call)
+
+    return asyncio.run(main())
+
+
+both_clients = pytest.mark.parametrize("ask", [ask_sync, ask_async], ids=["sync", "async"])
+
+
 def failure_of(ask: Ask, *arguments: Any, **named: Any) -> tuple[ClientError, float]:
-    """How a call fails, and after how many seconds."""
-    with Watch() as watch, pytest.raises(ClientError) as caught:
-        ask(*arguments, **named)
+    """How a call fails, and after how many seconds of the call itself."""
+    watch = Watch()
+    with pytest.raises(ClientError) as caught:
+        ask(*arguments, watch=watch, **named)
     return caught.value, watch.seconds
