@@ -97,8 +97,10 @@ function start() {
   }
 
   async function runCamera() {
+    const button = /** @type {HTMLButtonElement} */ (byId("camera"));
     taken += 1;
     const mine = taken;
+    button.disabled = true; // until the person has allowed it, or not
     view.clearBoxes();
     appease();
     try {
@@ -112,6 +114,7 @@ function start() {
         },
       );
       stopCamera = camera.stop;
+      button.disabled = false;
       if (mine !== taken) stopCamera(); // a picture came while the person was asked
       showStreaming(true);
       await camera.ended;
@@ -119,6 +122,7 @@ function start() {
     } catch (error) {
       fail(error);
     } finally {
+      button.disabled = false;
       showStreaming(false);
     }
   }

@@ -28,7 +28,7 @@ export function dotRadius(instance, scale, unit) {
   const xs = instance.keypoints.map((keypoint) => keypoint.x);
   const ys = instance.keypoints.map((keypoint) => keypoint.y);
   const extent = Math.max(Math.max(...xs) - Math.min(...xs), Math.max(...ys) - Math.min(...ys));
-  return Math.min(Math.max(0.012 * extent * scale, 2.4 * unit), 5.5 * unit);
+  return Math.min(Math.max(0.012 * extent * scale, 1.7 * unit), 5 * unit);
 }
 
 /**
@@ -69,10 +69,10 @@ function drawBones(context, instance, skeleton, scale, radius, threshold) {
     context.moveTo(...placeOf(from, scale));
     context.lineTo(...placeOf(to, scale));
     context.strokeStyle = SHADOW;
-    context.lineWidth = radius;
+    context.lineWidth = 1.1 * radius;
     context.stroke();
     context.strokeStyle = scoreCss(score);
-    context.lineWidth = 0.5 * radius;
+    context.lineWidth = 0.6 * radius;
     context.stroke();
   }
 }

@@ -10,7 +10,8 @@ export function say(sentence) {
 
 /** @param {unknown} error the server's problem in its own words, or the browser's */
 export function complain(error) {
-  const [title, detail] = error instanceof Problem ? [error.title, error.detail] : ["This did not work", String(error)];
+  const title = error instanceof Problem ? error.title : "This did not work";
+  const detail = error instanceof Error ? error.message : String(error);
   byId("problem-title").textContent = title;
   byId("problem-detail").textContent = detail;
   byId("problem").hidden = false;

@@ -37,5 +37,6 @@ export function readFile(file, origin) {
  */
 export async function readExample(address) {
   const response = await fetch(address);
+  if (!response.ok) throw new Error(`The example is not there (status ${response.status}).`);
   return readPicture(await response.blob(), new URL(address).pathname.split("/").pop() ?? "", "example", address);
 }

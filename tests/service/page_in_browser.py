@@ -1,7 +1,6 @@
 """The page in a real browser: the Chromium on PATH, driven by Playwright."""
 
 import base64
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -38,9 +37,8 @@ def chromium() -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, NAMES)), None)
     if program is None:
         pytest.skip(f"none of {', '.join(NAMES)} is on PATH")
-    sandbox = () if os.geteuid() else ("--no-sandbox",)  # which root may not have
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=[*FLAGS, *sandbox])
+        browser = playwright.chromium.launch(executable_path=program, args=[*FLAGS])
         yield browser
         browser.close()
 
