@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from itertools import groupby
+from itertools import groupby, islice
 from pathlib import Path
 
 import cv2
@@ -24,6 +24,7 @@ from service.settings import usable_cores
 DRAWN_SUFFIXES = (*PICTURE_SUFFIXES, *FOURCC_OF_SUFFIX)
 _NO_LIMIT = 2**62  # of pixels: these pictures have been looked at
 _FOLDER_VIDEO = ".mp4"
+_ROWS_AT_ONCE = 256
 
 
 def plan_drawings(path: Path, sources: Sequence[Source]) -> Writer:
@@ -74,8 +75,8 @@ def _write(results: Results, targets: dict[str, Path]) -> None:
     with ThreadPoolExecutor(usable_cores()) as pool:
         for is_video, rows in groupby(results.rows(), lambda row: sources[row.file].is_video):
             if not is_video:
-                for _ in pool.map(draw_picture, rows):
-                    pass
+                while part := list(islice(rows, _ROWS_AT_ONCE)):
+                    list(pool.map(draw_picture, part))
                 continue
             for file, of_video in groupby(rows, lambda row: row.file):
                 _draw_video(sources[file], of_video, targets[file], skeleton)

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from service.pipeline import Estimate
 from service.predict.frames import Frame, Picture, Position, read_frames
 from service.predict.given_boxes import BoxesOf
 from service.predict.in_order import rows_in_order
-from service.predict.journal import open_journal
+from service.predict.journal import Journal, open_journal
 from service.predict.lookers import Looker, LookingModel, OpenLooker
 from service.predict.results import Results, Writer
 from service.predict.rows import Row, decode_row, encode_row
@@ -63,36 +63,50 @@ class JobProgress(NamedTuple):
     writing: Callable[[str], None]
 
 
-async def run_job(job: Job, open_looker: OpenLooker, progress: JobProgress) -> Summary:
+def run_job(job: Job, open_looker: OpenLooker, progress: JobProgress) -> Summary:
     """Look at every frame that has no row yet, then write what is asked for.
 
     Raises:
         StartupError: the model, the journal or an output cannot be used.
         RequestError: the model failed; the rows so far are kept.
     """
+    with ExitStack() as stack:
+        found = asyncio.run(_find_rows(job, open_looker, progress, stack))
+        results = Results(found.model, job.sources, found.journal.lines)
+        # Outside the event loop, and after the model has been let go: Ctrl+C ends this at once.
+        for writer in job.writers:
+            progress.writing(writer.path.name)
+            writer.write(results)
+        faults = [f"{row.place}: {row.fault}" for row in results.rows() if row.fault]
+        found.journal.remove()
+        return Summary(found.journal.rows, found.new_rows, found.seconds, faults)
+
+
+class _Found(NamedTuple):
+    model: LookingModel
+    journal: Journal
+    new_rows: int
+    seconds: float
+
+
+async def _find_rows(job: Job, open_looker: OpenLooker, progress: JobProgress, stack: ExitStack) -> _Found:
+    """The journal with the row of every frame; `stack` closes it."""
     async with open_looker() as looker:
-        with open_journal(job.journal, _what(job, looker.model), restart=job.restart) as journal:
-            before, start = journal.rows, _position_after(journal.last, job.sources)
-            progress.rows(before)
-            started = time.perf_counter()
+        what = _what(job, looker.model)
+        journal = stack.enter_context(open_journal(job.journal, what, restart=job.restart))
+        before, start = journal.rows, _position_after(journal.last, job.sources)
+        progress.rows(before)
+        started = time.perf_counter()
 
-            async def look(frame: Frame) -> Row:
-                return await _row_of(frame, looker, job)
+        async def look(frame: Frame) -> Row:
+            return await _row_of(frame, looker, job)
 
-            frames = read_frames(job.sources, start)
-            max_bytes = 3 * job.settings.max_pixels_in_memory
-            async with aclosing(rows_in_order(frames, look, job.in_flight, max_bytes)) as rows:
-                async for row in rows:
-                    journal.append(encode_row(looker.model, row))
-                    progress.rows(1)
-            seconds = time.perf_counter() - started
-            results = Results(looker.model, job.sources, journal.lines)
-            for writer in job.writers:
-                progress.writing(writer.path.name)
-                await asyncio.to_thread(writer.write, results)
-            faults = [f"{row.place}: {row.fault}" for row in results.rows() if row.fault]
-            journal.remove()
-            return Summary(journal.rows, journal.rows - before, seconds, faults)
+        frames, max_bytes = read_frames(job.sources, start), 3 * job.settings.max_pixels_in_memory
+        async with aclosing(rows_in_order(frames, look, job.in_flight, max_bytes)) as rows:
+            async for row in rows:
+                journal.append(encode_row(looker.model, row))
+                progress.rows(1)
+        return _Found(looker.model, journal, journal.rows - before, time.perf_counter() - started)
 
 
 async def _row_of(frame: Frame, looker: Looker, job: Job) -> Row:

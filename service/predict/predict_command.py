@@ -103,7 +103,7 @@ def predict_command(
             "allow_tiff": settings.allow_tiff,
         },
         writers=plan_outputs(outputs, format or [], sources, coco_annotations),
-        journal=outputs[0].with_name(f"{outputs[0].name}.progress"),
+        journal=_beside(outputs[0]),
         restart=restart,
         in_flight=at_once,
         settings=settings,
@@ -133,6 +133,12 @@ def _predict_one(
         typer.echo(f"{output}: {len(model.keypoints.names)} keypoints each, score {scores}")
 
 
+def _beside(output: Path) -> Path:
+    """Where the journal lies; of `.` too."""
+    path = output.resolve()
+    return path.with_name(f"{path.name}.progress")
+
+
 def _boxes_of(file: Path | None, everywhere: Sequence[Box], sources: Sequence[Source], settings: Settings) -> BoxesOf:
     return same_boxes(everywhere) if file is None else read_boxes(file, sources, settings.max_boxes)
 
@@ -140,7 +146,7 @@ def _boxes_of(file: Path | None, everywhere: Sequence[Box], sources: Sequence[So
 def _run(job: Job, open_looker: OpenLooker) -> Summary:
     try:
         with progress_bar(count_frames(job.sources)) as progress:
-            return asyncio.run(run_job(job, open_looker, progress))
+            return run_job(job, open_looker, progress)
     except KeyboardInterrupt:
         typer.echo("focalpoint: interrupted; the same command goes on from here", err=True)
         raise typer.Exit(_INTERRUPTED) from None

@@ -49,7 +49,7 @@ def write_video(path: Path, frames: Iterable[NDArray[np.uint8]], fourcc: str = "
 
 def disc_centres(frame: int) -> NDArray[np.float64]:
     """Where the discs of a frame are."""
-    return np.asarray(CENTRES + [0.5 * frame, 0.25 * frame])
+    return np.asarray(CENTRES + np.array([0.5, 0.25]) * frame, np.float64)
 
 
 def write_disc_video(path: Path, frames: int, fourcc: str = "MJPG") -> Path:

@@ -71,7 +71,7 @@ def test_of_several_models_one_is_named(tmp_path: Path) -> None:
     write_bundle(root / "others", name="others")
     folder, output = write_disc_pictures(tmp_path / "pictures", 1), tmp_path / "rows.jsonl"
     with running_repository(root, lambda path: load_model(path, "cpu", 1)) as running:
-        with pytest.raises(InvalidSetting, match="--model: expected one of those that .* serves: discs, others"):
+        with pytest.raises(InvalidSetting, match=r"--model: expected one of those that .* serves: discs, others"):
             predict(folder, "-o", output, "--url", running.url)
         with pytest.raises(StartupError, match="none"):
             predict(folder, "-o", output, "--url", running.url, "--model", "none")
