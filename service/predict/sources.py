@@ -33,7 +33,8 @@ def find_sources(inputs: Sequence[Path], outputs: Sequence[Path], *, allow_tiff:
     """Every picture, then every video; of a folder all those below it, by their suffixes, in the order of their names.
 
     A file that is given by itself is a picture whatever its suffix, unless that is a video's. Hidden files are left
-    out, and so is what lies below `outputs`: a second run would take drawings for pictures.
+    out, and so is what lies below those `outputs` that are inside of an input: a second run would take drawings for
+    pictures.
 
     Args:
         inputs: files and folders.
@@ -62,13 +63,14 @@ def _sources_of(given: Path, suffixes: set[str], written: set[Path]) -> Iterator
     if not given.is_dir():
         yield _source(given.as_posix(), given)
         return
+    inner = {output for output in written if given.resolve() in output.parents}
     for path in sorted(given.rglob("*")):
         inside = path.relative_to(given)
         hidden = any(part.startswith(".") for part in inside.parts)
         if hidden or path.suffix.lower() not in suffixes or not path.is_file():
             continue
         resolved = path.resolve()
-        if written.isdisjoint((resolved, *resolved.parents)):
+        if inner.isdisjoint((resolved, *resolved.parents)):
             yield _source(inside.as_posix(), path)
 
 

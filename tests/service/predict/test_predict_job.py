@@ -187,9 +187,9 @@ def test_a_folder_takes_a_table_of_each_video_and_one_of_all_pictures(bundle: Pa
 
 def test_the_folder_one_is_in_takes_tables_too(bundle: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    assert predict("0.png", "1.png", "-o", ".", "--format", "csv", "--model", bundle).exit_code == 0
+    assert predict(".", "-o", ".", "--format", "csv", "--model", bundle).exit_code == 0
     table = pd.read_csv(folder / "pictures.csv", header=[0, 1, 2], index_col=0)
-    assert table.index.tolist() == ["0.png", "1.png"]
+    assert table.index.tolist() == ["0.png", "1.png", "2.png", "3.png"]
     assert sorted(path.name for path in folder.parent.iterdir()) == ["pictures"]
 
 
