@@ -30,6 +30,13 @@ _DROP = """([name, type, base64]) => {
     }
 }"""
 
+_PASTE = """([name, type, base64]) => {
+    const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+    const clipboardData = new DataTransfer();
+    clipboardData.items.add(new File([bytes], name, { type }));
+    document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+}"""
+
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
@@ -55,6 +62,10 @@ class OpenPage:
     def drop(self, name: str, media_type: str, content: bytes) -> None:
         """Drop a file on it."""
         self.page.evaluate(_DROP, [name, media_type, base64.b64encode(content).decode()])
+
+    def paste(self, name: str, media_type: str, content: bytes) -> None:
+        """Paste a file into it."""
+        self.page.evaluate(_PASTE, [name, media_type, base64.b64encode(content).decode()])
 
     def wait_for_answer(self) -> dict[str, Any]:
         """Wait until the answer is shown, and read it back from the page."""

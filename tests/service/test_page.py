@@ -109,6 +109,17 @@ def test_a_dropped_picture_has_its_points_where_the_server_finds_them(
     assert difference.mean() < 4  # 1.1 measured as it is
 
 
+def test_a_pasted_picture_is_asked_like_any_other(page: OpenPage, both: ServerProcess) -> None:
+    page.paste("image.png", "image/png", picture_file("mouse.png"))
+    page.wait_for_answer()
+    page.page.select_option("#model", "mouse17")
+    page.wait_for_text("curl", "model=mouse17")
+    assert page.wait_for_answer() == ask(both, picture_file("mouse.png"), model="mouse17")
+    with page.page.expect_download() as saved:  # there is no file that the curl line could read
+        page.page.click("#save-picture")
+    assert Path(saved.value.path()).read_bytes() == picture_file("mouse.png")
+
+
 def test_scores_colour_the_points_and_the_threshold_hides_them(page: OpenPage) -> None:
     page.page.click("[data-example=mouse17]")
     answer = page.wait_for_answer()
