@@ -155,10 +155,10 @@ def _run(job: Job, open_looker: OpenLooker) -> Summary:
 
 
 def _report(summary: Summary, outputs: Sequence[Path]) -> None:
-    pace = f"{summary.new_rows / summary.seconds:.1f} frames/s" if summary.seconds > 0 else "at once"
+    pace = f", {summary.new_rows / summary.seconds:.1f} frames/s" if summary.new_rows else ""
     earlier = summary.rows - summary.new_rows
     found_before = f", {earlier} of them by an earlier run" if earlier else ""
-    typer.echo(f"{summary.rows} frames{found_before}, {pace}: {', '.join(map(str, outputs))}")
+    typer.echo(f"{summary.rows} frames{found_before}{pace}: {', '.join(map(str, outputs))}")
     if not summary.faults:
         return
     for fault in summary.faults[:_LISTED_FAULTS]:
