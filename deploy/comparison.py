@@ -25,7 +25,7 @@ _PASSES = 2  # so that a moment in which the machine was slow decides nothing
 # The service rounds to thousandths of a pixel, a batch of another size sums in another order, and a service may decode
 # a large picture at less than its size; what does other work is further off.
 SAME_ANSWER_CROP_PIXELS = 0.5
-ARRANGEMENT = ("threads", "group", "intra_op_threads", "batcher")
+ARRANGEMENT = ("threads", "group", "intra_op_threads")
 
 Arrangement = dict[str, Any]
 Rounds = dict[str, list[dict[str, Any]]]
@@ -33,15 +33,11 @@ Rounds = dict[str, list[dict[str, Any]]]
 
 def arrangements(cores: int) -> list[Arrangement]:
     """The arrangements of the plain pipeline among which the fastest is the ceiling."""
-    grouped = [
-        {"threads": threads, "group": group, "intra_op_threads": 1, "batcher": False}
+    return [
+        {"threads": threads, "group": group, "intra_op_threads": 1}
         for threads in (cores, 2 * cores)
         for group in (1, 2, 4)
     ]
-    batched = [
-        {"threads": 2 * cores, "group": 1, "intra_op_threads": intra, "batcher": True} for intra in sorted({1, cores})
-    ]
-    return grouped + batched
 
 
 def model_alone(ceilings: Ceilings, cores: int, seconds: float = _PROBE_SECONDS) -> list[dict[str, Any]]:
@@ -159,7 +155,7 @@ def take_turns(
     seconds: float,
 ) -> Rounds:
     """Rounds of the plain pipeline in an arrangement and the service at a concurrency, and of both with one picture."""
-    alone = [{**arrangement, "threads": 1, "group": 1, "batcher": False, "intra_op_threads": n} for n in {1, cores}]
+    alone = [{**arrangement, "threads": 1, "group": 1, "intra_op_threads": n} for n in {1, cores}]
     in_turns: Rounds = {"pipeline": [], "service": [], "pipeline_1": [], "service_1": []}
     for _ in range(rounds):
         in_turns["pipeline"].append(ceilings.ask(do="throughput", seconds=seconds, **arrangement))
@@ -226,8 +222,7 @@ def comparison_lines(found: dict[str, Any]) -> list[str]:
     """The comparison as text."""
     lines = ["plain pipeline without HTTP, arrangements (images/s, CPU ms per image):"]
     for one in found["pipelines"]:
-        how = "the service's batcher" if one["batcher"] else f"groups of {one['group']}"
-        how = f"{one['threads']} threads, {how}, {one['intra_op_threads']} intra-op"
+        how = f"{one['threads']} threads, groups of {one['group']}, {one['intra_op_threads']} intra-op"
         lines.append(f"  {how:52} {one['per_second']:8.1f} {one['cpu_ms']:8.2f}")
     rates = ", ".join(f"{concurrency}: {rate:.1f}" for concurrency, rate in found["concurrencies"].items())
     lines += [f"service, answers/s by concurrency: {rates}", f"in turns, the service at {found['saturation']}:"]

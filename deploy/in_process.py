@@ -16,16 +16,12 @@ import numpy as np
 from benchmark_pictures import Picture
 from numpy.typing import NDArray
 
-from service.app import batch_limits
 from service.contract.bundle_manifest import MODEL_FILE, BundleManifest
 from service.contract.crop_transform import Box, CropTransform
-from service.dynamic_batching import Ran
 from service.engine import EngineOutput
 from service.image_decoding import decode_image
 from service.input_preparation import InputPreparation
-from service.loaded_model import CropAnswer, CropTask, LoadedModel, start_model
-from service.metrics import Metrics
-from service.onnx_engine import OnnxEngine, create_session
+from service.onnx_engine import create_session
 from service.output_decoding import output_reading
 from service.settings import Settings
 
@@ -75,17 +71,6 @@ def session_look(manifest: BundleManifest, session: Any) -> Look:
     return look
 
 
-def batcher_look(model: LoadedModel) -> Look:
-    """The model behind the service's own batcher, which joins the crops of all threads."""
-
-    def look(crops: Sequence[NDArray[np.uint8]]) -> list[NDArray[np.float32]]:
-        outcomes = model.batcher.submit([CropTask(crop) for crop in crops])
-        answers: list[Ran[CropAnswer]] = [outcome.result() for outcome in outcomes]
-        return [answer.result.points_in_crop for answer in answers]
-
-    return look
-
-
 def estimate_group(manifest: BundleManifest, look: Look, pictures: Sequence[Picture]) -> list[list[Points]]:
     """Keypoints (K, 2) in image pixels of each box of each picture; without boxes in two passes, as the service."""
     images = [decode_image(picture.data, MAX_PIXELS) for picture in pictures]
@@ -107,23 +92,16 @@ class InProcessPipeline:
 
     Args:
         bundle: folder of a bundle.
-        threads: that decode, crop and, without a batcher, run the model.
+        threads: that decode, crop and run the model.
         group: pictures that a thread works on at a time.
         intra_op_threads: of one forward pass.
-        batcher: whether the service's batcher joins the crops of all threads.
     """
 
-    def __init__(self, bundle: Path, threads: int, group: int, intra_op_threads: int, *, batcher: bool) -> None:
+    def __init__(self, bundle: Path, threads: int, group: int, intra_op_threads: int) -> None:
         self.manifest = BundleManifest.load(bundle)
         self._group = group
-        self._model: LoadedModel | None = None
-        if batcher:
-            engine = OnnxEngine(bundle, "cpu", intra_op_threads)
-            self._model = start_model(engine, bundle, batch_limits(Settings()), Metrics())
-            self._looks = [batcher_look(self._model)] * threads
-        else:
-            session = create_session(bundle / MODEL_FILE, "cpu", intra_op_threads)
-            self._looks = [session_look(self.manifest, session) for _ in range(threads)]
+        session = create_session(bundle / MODEL_FILE, "cpu", intra_op_threads)
+        self._looks = [session_look(self.manifest, session) for _ in range(threads)]
 
     def answers(self, picture: Picture) -> list[tuple[list[list[float]], float]]:
         """For each box of a picture its keypoints in image pixels, and crop pixels per image pixel."""
@@ -131,11 +109,6 @@ class InProcessPipeline:
         boxes = [Box(*box) for box in picture.boxes] or [Box.around(points) for points in found]
         scales = [self.manifest.crop_transform(box).scale for box in boxes]
         return [(points.tolist(), scale) for points, scale in zip(found, scales, strict=True)]
-
-    def close(self) -> None:
-        """End the batcher's threads."""
-        if self._model is not None:
-            self._model.close()
 
     def measure(self, pictures: Sequence[Picture], seconds: float) -> Throughput:
         """Work on the pictures in turn for some seconds; what is begun is finished and counted."""

@@ -30,9 +30,10 @@ def latency_plot(levels: Sequence[dict[str, Any]]) -> bytes:
         curve = [one for one in drawn if (one["picture"], one["mode"]) == (picture, mode)]
         curve.sort(key=lambda one: float(one["requests_per_second"]) if mode == "open" else int(one["concurrency"]))
         rates = [one["requests_per_second"] for one in curve]
-        style = {"color": f"C{number}", "marker": _MARKERS[mode]}
-        axes.plot(rates, [one["p50_ms"] for one in curve], linestyle="--", alpha=0.6, **style)
-        axes.plot(rates, [one["p99_ms"] for one in curve], label=f"{picture}, {mode} loop", **style)
+        colour, marker = f"C{number}", _MARKERS[mode]
+        axes.plot(rates, [one["p50_ms"] for one in curve], color=colour, marker=marker, linestyle="--", alpha=0.6)
+        label = f"{picture}, {mode} loop"
+        axes.plot(rates, [one["p99_ms"] for one in curve], color=colour, marker=marker, label=label)
     axes.set_title("p99 solid, median dashed")
     axes.grid(visible=True, which="both", alpha=0.3)
     if drawn:

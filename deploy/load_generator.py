@@ -128,6 +128,7 @@ class Connection:
         too_late = loop.call_later(TIMEOUT_SECONDS, _give_up, answer)
         try:
             exchange.transport.write(message)
+            status: int
             status, closes = await answer
         finally:
             too_late.cancel()

@@ -26,7 +26,15 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 KEYPOINTS = 68
 START_SECONDS = 60
 JPEG = {"Content-Type": "image/jpeg"}
-IN_THE_WHEEL = ("service/py.typed", "service/server.py", "model_export/training_step.py")
+IN_THE_WHEEL = (
+    "service/py.typed",
+    "service/server.py",
+    "service/page/index.html",
+    "service/page/app.js",
+    "service/page/pictures/portrait.jpg",
+    "service/documentation/index.html",
+    "model_export/training_step.py",
+)
 IN_THE_SDIST = ("LICENSE", "README.md", "CHANGELOG.md", "pyproject.toml", "constraints.txt", "tests/fakes.py")
 
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -74,9 +75,11 @@ def run_evaluation(
         )
     if url:
         chosen = chosen._replace(protocol=NO_BOXES)
-    estimate = estimate_over_http(url, manifest) if url else estimate_in_process(bundle, manifest, flip_test)
+    estimates = (
+        estimate_over_http(url, manifest) if url else nullcontext(estimate_in_process(bundle, manifest, flip_test))
+    )
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    with Progress(console=console, transient=True) as progress:
+    with estimates as estimate, Progress(console=console, transient=True) as progress:
         task = progress.add_task("boxes", total=len(chosen.pictures))
         done = evaluate(recipe, samples, chosen, estimate, lambda count: progress.update(task, completed=count))
     done = done._replace(report=done.report._replace(flip_test=flip_test))

@@ -19,7 +19,6 @@ from pydantic import (
 from model_export.augmentation_sections import Augmentation
 from model_export.data.readers import READERS
 from model_export.errors import RecipeError
-from model_export.metrics.oks import WHOLEBODY_COUNT
 from model_export.metrics.settings import UNION_TAGS as METRIC_TAGS
 from model_export.metrics.settings import Evaluation
 from model_export.optimisation import Optimisation
@@ -27,6 +26,7 @@ from model_export.overrides import override
 from model_export.recipe_section import Count, Decay, Positive, Section, Share
 from model_export.skeleton import resolve_skeleton
 from service.contract.bundle_manifest import Keypoints, Licence, describe_problems
+from service.contract.coco_results import WHOLEBODY_COUNT
 from service.contract.crop_transform import Box, CropTransform, Warp
 from service.contract.heatmap_decoding import HeatmapDecoding
 from service.contract.heatmap_encoding import HeatmapEncoding

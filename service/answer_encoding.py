@@ -6,20 +6,36 @@ Plain dictionaries: building and dumping the models of `service.schemas` takes f
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from service.answer_options import AnswerFormat, AnswerOptions, Coordinates
-from service.contract.bundle_manifest import BundleManifest, Keypoints
+from service.contract.bundle_manifest import Keypoints
 from service.errors import RequestError
 from service.pipeline import Estimate, Heatmaps, Instance
 from service.problem_details import problem_members
 
 _DECIMALS: Mapping[Coordinates, int] = MappingProxyType({"pixel": 3, "normalized": 6})
 _SCORE_DECIMALS = 4
+
+
+class AnsweringModel(Protocol):
+    """What an answer says of its model; a `BundleManifest` is one."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def version(self) -> str:
+        """Its version."""
+
+    @property
+    def keypoints(self) -> Keypoints:
+        """What it finds."""
 
 
 class _Numbers(NamedTuple):
@@ -36,31 +52,31 @@ class _Numbers(NamedTuple):
         return [number for (x, y), score in zip(self.points, self.scores, strict=True) for number in (x, y, score)]
 
 
-def encode_answer(manifest: BundleManifest, estimate: Estimate, options: AnswerOptions) -> bytes:
+def encode_answer(model: AnsweringModel, estimate: Estimate, options: AnswerOptions) -> bytes:
     """The JSON of a `KeypointsAnswer`, `CocoAnswer` or `CompactAnswer`.
 
     Pixels have three decimals, shares of the picture six, scores four.
     """
     objects = [_numbers(instance, estimate, options.coordinates) for instance in estimate.instances]
     answer = {
-        "model": {"name": manifest.name, "version": manifest.version},
+        "model": {"name": model.name, "version": model.version},
         "image": {"width": estimate.width, "height": estimate.height},
-        **_FORMATS[options.format](objects, manifest),
+        **_FORMATS[options.format](objects, model),
     }
     return orjson.dumps(answer)
 
 
 def encode_batch_answer(
-    manifest: BundleManifest, outcomes: Sequence[Estimate | RequestError], options: AnswerOptions
+    model: AnsweringModel, outcomes: Sequence[Estimate | RequestError], options: AnswerOptions
 ) -> bytes:
     """The JSON of a `KeypointsBatchAnswer`: for each outcome the answer or the problem that it would be on its own."""
-    return b'{"results":[' + b",".join(_encode_outcome(manifest, outcome, options) for outcome in outcomes) + b"]}"
+    return b'{"results":[' + b",".join(_encode_outcome(model, outcome, options) for outcome in outcomes) + b"]}"
 
 
-def _encode_outcome(manifest: BundleManifest, outcome: Estimate | RequestError, options: AnswerOptions) -> bytes:
+def _encode_outcome(model: AnsweringModel, outcome: Estimate | RequestError, options: AnswerOptions) -> bytes:
     if isinstance(outcome, RequestError):
         return orjson.dumps(problem_members(outcome.slug, str(outcome), outcome.members))
-    return encode_answer(manifest, outcome, options)
+    return encode_answer(model, outcome, options)
 
 
 def normalize_points(points_in_image: NDArray[np.float64], width: int, height: int) -> NDArray[np.float64]:
@@ -87,8 +103,8 @@ def _numbers(instance: Instance, estimate: Estimate, coordinates: Coordinates) -
     )
 
 
-def _native(objects: Sequence[_Numbers], manifest: BundleManifest) -> dict[str, Any]:
-    names = manifest.keypoints.names
+def _native(objects: Sequence[_Numbers], model: AnsweringModel) -> dict[str, Any]:
+    names = model.keypoints.names
     return {
         "instances": [
             {
@@ -114,21 +130,22 @@ def _encode_heatmaps(heatmaps: Heatmaps) -> dict[str, Any]:
     }
 
 
-def _coco(objects: Sequence[_Numbers], manifest: BundleManifest) -> dict[str, Any]:
+def _coco(objects: Sequence[_Numbers], model: AnsweringModel) -> dict[str, Any]:
     return {
-        "category": _coco_category(manifest.name, manifest.keypoints),
+        "category": coco_category(model.name, model.keypoints),
         "results": [
             {"category_id": 1, "bbox": one.box, "keypoints": one.flat(), "score": one.score} for one in objects
         ],
     }
 
 
-def _coco_category(name: str, keypoints: Keypoints) -> dict[str, Any]:
+def coco_category(name: str, keypoints: Keypoints) -> dict[str, Any]:
+    """What the keypoints are, as in COCO's annotation files: the skeleton counts from 1."""
     skeleton = [(start + 1, end + 1) for start, end in keypoints.skeleton]
     return {"id": 1, "name": name, "keypoints": keypoints.names, "skeleton": skeleton}
 
 
-def _compact(objects: Sequence[_Numbers], _: BundleManifest) -> dict[str, Any]:
+def _compact(objects: Sequence[_Numbers], _: AnsweringModel) -> dict[str, Any]:
     return {
         "boxes": [one.box for one in objects],
         "scores": [one.score for one in objects],
@@ -136,6 +153,6 @@ def _compact(objects: Sequence[_Numbers], _: BundleManifest) -> dict[str, Any]:
     }
 
 
-_FORMATS: Mapping[AnswerFormat, Callable[[Sequence[_Numbers], BundleManifest], dict[str, Any]]] = MappingProxyType(
+_FORMATS: Mapping[AnswerFormat, Callable[[Sequence[_Numbers], AnsweringModel], dict[str, Any]]] = MappingProxyType(
     {"native": _native, "coco": _coco, "compact": _compact}
 )

@@ -13,6 +13,7 @@ from service.admission import Admission
 from service.api_keys import KeyRing, read_key_file
 from service.body_limits import BodyLimits, LimitBodies
 from service.direct_route import serve_directly
+from service.documentation_routes import documentation_routes
 from service.engine import KeypointEngine
 from service.errors import InvalidSetting
 from service.gate import Gate
@@ -22,6 +23,8 @@ from service.model_repository import LoadedBundle, ModelRepository
 from service.model_threads import model_threads
 from service.open_inference_routes import open_inference_routes
 from service.ordered_threads import OrderedThreads
+from service.page_routes import page_paths, page_routes, read_page
+from service.paths import PROBE_PATHS
 from service.pipeline import ImageLimits, KeypointPipeline
 from service.problem_details import answer_errors_with_problems
 from service.readiness import Readiness
@@ -97,6 +100,7 @@ def create_app(settings: Settings, bundles: Sequence[LoadedBundle], load: Callab
     longest_seconds = settings.deadline_ms / 1000
     images_at_once = max(1, settings.max_queue // (2 * settings.max_boxes))
     at_start = list(bundles)
+    page = read_page() if settings.page else {}
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -113,6 +117,7 @@ def create_app(settings: Settings, bundles: Sequence[LoadedBundle], load: Callab
         summary="Keypoints of the objects in a picture.",
         version=__version__,
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
     )
     app.state.readiness = readiness
@@ -121,7 +126,14 @@ def create_app(settings: Settings, bundles: Sequence[LoadedBundle], load: Callab
     # The last one added is the outermost.
     bodies = BodyLimits(settings.max_body_bytes, settings.max_buffered_bytes, settings.min_body_bytes_per_second)
     app.add_middleware(LimitBodies, limits=bodies)
-    app.add_middleware(Gate, admission=admission, longest_seconds=longest_seconds, keys=keys, metrics=metrics)
+    app.add_middleware(
+        Gate,
+        admission=admission,
+        longest_seconds=longest_seconds,
+        keys=keys,
+        open_paths=PROBE_PATHS | page_paths(page),
+        metrics=metrics,
+    )
     _add_outer_layers(app, metrics, readiness)
     serve_directly(
         app,
@@ -149,6 +161,9 @@ def create_app(settings: Settings, bundles: Sequence[LoadedBundle], load: Callab
             longest_seconds=longest_seconds,
         )
     )
+    app.include_router(documentation_routes())
+    if page:
+        app.include_router(page_routes(page))
     app.state.admin = None
     if settings.admin_port is None:
         app.include_router(metrics_routes(metrics))
@@ -167,11 +182,12 @@ def _check_default(name: str | None, bundles: Sequence[LoadedBundle]) -> None:
 
 def _create_admin_app(metrics: Metrics, readiness: Readiness, repository: ModelRepository) -> FastAPI:
     """Metrics, probes and the repository, for a port that clients do not reach."""
-    admin = FastAPI(title="Focalpoint, operation", version=__version__, redoc_url=None)
+    admin = FastAPI(title="Focalpoint, operation", version=__version__, docs_url=None, redoc_url=None)
     _add_outer_layers(admin, metrics, readiness)
     admin.include_router(metrics_routes(metrics))
     admin.include_router(probe_routes(readiness))
     admin.include_router(repository_routes(repository))
+    admin.include_router(documentation_routes())
     return admin
 
 

@@ -4,25 +4,25 @@ import sys
 from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from service import __version__
 from service.adoption.adopt_command import adopt_command
 from service.api_keys import new_key
-from service.box_parsing import parse_boxes, split_boxes
 from service.contract.bundle_manifest import BundleError
 from service.cuda_options import CudaOptions
-from service.errors import InvalidSetting, ServiceError, StartupError
+from service.errors import ServiceError, StartupError
 from service.inspection.inspect_command import inspect_command
 from service.logs import configure_logging
 from service.model_loading import load_model
 from service.model_threads import model_threads
-from service.prediction import predict, write_drawing
+from service.predict.predict_command import predict_command
 from service.process_memory import limit_malloc_arenas
 from service.server import serve
-from service.settings import DEFAULT_BUNDLE, Settings, flag_of, read_settings, variable_of
+from service.setting_flags import setting_flag, setting_switch
+from service.settings import DEFAULT_BUNDLE, read_settings, variable_of
 from service.tuning.tune_command import tune_command
 
 COMMANDS_GROUP = "focalpoint.commands"
@@ -60,20 +60,6 @@ def build_command_line() -> typer.Typer:
     return app
 
 
-def _setting(name: str) -> Any:
-    field = Settings.model_fields[name]
-    return typer.Option(flag_of(name), help=f"{field.description} ({variable_of(name)}; default {field.default})")
-
-
-def _switch(name: str) -> Any:
-    field = Settings.model_fields[name]
-    flag = flag_of(name)
-    return typer.Option(
-        f"{flag}/--no-{flag.removeprefix('--')}",
-        help=f"{field.description} ({variable_of(name)}; default {field.default})",
-    )
-
-
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"focalpoint {__version__}")
@@ -95,40 +81,41 @@ def serve_command(
             help=f"bundle folder, or a folder of bundles ({variable_of('model')}; default {DEFAULT_BUNDLE})"
         ),
     ] = None,
-    default_model: Annotated[str | None, _setting("default_model")] = None,
-    host: Annotated[str | None, _setting("host")] = None,
-    port: Annotated[int | None, _setting("port")] = None,
-    admin_port: Annotated[int | None, _setting("admin_port")] = None,
-    provider: Annotated[str | None, _setting("provider")] = None,
-    cuda_graphs: Annotated[bool | None, _switch("cuda_graphs")] = None,
-    gpu_memory_bytes: Annotated[int | None, _setting("gpu_memory_bytes")] = None,
-    batches_at_once: Annotated[int | None, _setting("batches_at_once")] = None,
-    intra_op_threads: Annotated[int | None, _setting("intra_op_threads")] = None,
-    decode_threads: Annotated[int | None, _setting("decode_threads")] = None,
-    max_batch: Annotated[int | None, _setting("max_batch")] = None,
-    max_queue: Annotated[int | None, _setting("max_queue")] = None,
-    max_in_flight: Annotated[int | None, _setting("max_in_flight")] = None,
-    max_boxes: Annotated[int | None, _setting("max_boxes")] = None,
-    max_heatmap_boxes: Annotated[int | None, _setting("max_heatmap_boxes")] = None,
-    max_images: Annotated[int | None, _setting("max_images")] = None,
-    max_body_bytes: Annotated[int | None, _setting("max_body_bytes")] = None,
-    max_buffered_bytes: Annotated[int | None, _setting("max_buffered_bytes")] = None,
-    min_body_bytes_per_second: Annotated[int | None, _setting("min_body_bytes_per_second")] = None,
-    max_connections: Annotated[int | None, _setting("max_connections")] = None,
-    slow_connection_ms: Annotated[int | None, _setting("slow_connection_ms")] = None,
-    max_pixels: Annotated[int | None, _setting("max_pixels")] = None,
-    max_drawn_pixels: Annotated[int | None, _setting("max_drawn_pixels")] = None,
-    max_pixels_in_memory: Annotated[int | None, _setting("max_pixels_in_memory")] = None,
-    allow_tiff: Annotated[bool | None, _switch("allow_tiff")] = None,
-    deadline_ms: Annotated[int | None, _setting("deadline_ms")] = None,
-    stuck_ms: Annotated[int | None, _setting("stuck_ms")] = None,
-    drain_delay_ms: Annotated[int | None, _setting("drain_delay_ms")] = None,
-    drain_timeout_ms: Annotated[int | None, _setting("drain_timeout_ms")] = None,
-    api_keys: Annotated[Path | None, _setting("api_keys")] = None,
-    tls_certificate: Annotated[Path | None, _setting("tls_certificate")] = None,
-    tls_key: Annotated[Path | None, _setting("tls_key")] = None,
-    log_format: Annotated[str | None, _setting("log_format")] = None,
-    log_level: Annotated[str | None, _setting("log_level")] = None,
+    default_model: Annotated[str | None, setting_flag("default_model")] = None,
+    host: Annotated[str | None, setting_flag("host")] = None,
+    port: Annotated[int | None, setting_flag("port")] = None,
+    admin_port: Annotated[int | None, setting_flag("admin_port")] = None,
+    page: Annotated[bool | None, setting_switch("page")] = None,
+    provider: Annotated[str | None, setting_flag("provider")] = None,
+    cuda_graphs: Annotated[bool | None, setting_switch("cuda_graphs")] = None,
+    gpu_memory_bytes: Annotated[int | None, setting_flag("gpu_memory_bytes")] = None,
+    batches_at_once: Annotated[int | None, setting_flag("batches_at_once")] = None,
+    intra_op_threads: Annotated[int | None, setting_flag("intra_op_threads")] = None,
+    decode_threads: Annotated[int | None, setting_flag("decode_threads")] = None,
+    max_batch: Annotated[int | None, setting_flag("max_batch")] = None,
+    max_queue: Annotated[int | None, setting_flag("max_queue")] = None,
+    max_in_flight: Annotated[int | None, setting_flag("max_in_flight")] = None,
+    max_boxes: Annotated[int | None, setting_flag("max_boxes")] = None,
+    max_heatmap_boxes: Annotated[int | None, setting_flag("max_heatmap_boxes")] = None,
+    max_images: Annotated[int | None, setting_flag("max_images")] = None,
+    max_body_bytes: Annotated[int | None, setting_flag("max_body_bytes")] = None,
+    max_buffered_bytes: Annotated[int | None, setting_flag("max_buffered_bytes")] = None,
+    min_body_bytes_per_second: Annotated[int | None, setting_flag("min_body_bytes_per_second")] = None,
+    max_connections: Annotated[int | None, setting_flag("max_connections")] = None,
+    slow_connection_ms: Annotated[int | None, setting_flag("slow_connection_ms")] = None,
+    max_pixels: Annotated[int | None, setting_flag("max_pixels")] = None,
+    max_drawn_pixels: Annotated[int | None, setting_flag("max_drawn_pixels")] = None,
+    max_pixels_in_memory: Annotated[int | None, setting_flag("max_pixels_in_memory")] = None,
+    allow_tiff: Annotated[bool | None, setting_switch("allow_tiff")] = None,
+    deadline_ms: Annotated[int | None, setting_flag("deadline_ms")] = None,
+    stuck_ms: Annotated[int | None, setting_flag("stuck_ms")] = None,
+    drain_delay_ms: Annotated[int | None, setting_flag("drain_delay_ms")] = None,
+    drain_timeout_ms: Annotated[int | None, setting_flag("drain_timeout_ms")] = None,
+    api_keys: Annotated[Path | None, setting_flag("api_keys")] = None,
+    tls_certificate: Annotated[Path | None, setting_flag("tls_certificate")] = None,
+    tls_key: Annotated[Path | None, setting_flag("tls_key")] = None,
+    log_format: Annotated[str | None, setting_flag("log_format")] = None,
+    log_level: Annotated[str | None, setting_flag("log_level")] = None,
     settings_file: Annotated[
         Path | None,
         typer.Option("--settings", help="file of FOCALPOINT_...= lines, read after flags and environment"),
@@ -159,32 +146,3 @@ def new_key_command(
     if admin:
         lines.append("admin = true")
     typer.echo("\n".join(lines), err=True)
-
-
-def predict_command(
-    image: Annotated[Path, typer.Argument(help="A JPEG, PNG, WebP or BMP file.")],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write the picture with its keypoints here.")
-    ] = None,
-    model: Annotated[Path | None, _setting("model")] = None,
-    box: Annotated[
-        list[str] | None,
-        typer.Option(help="x,y,width,height in pixels; repeat for several. Without: one object fills the picture."),
-    ] = None,
-    provider: Annotated[str | None, _setting("provider")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print the answer that the server would give.")] = False,
-) -> None:
-    """Find the keypoints in one picture and draw them."""
-    if output is None and not json:
-        raise InvalidSetting("predict: give -o OUT.png to draw the keypoints, --json to print them, or both")
-    settings = read_settings(model=model, provider=provider)
-    engine = load_model(settings.model, settings.provider, model_threads(settings).intra_op_threads)
-    boxes = parse_boxes(split_boxes(";".join(box or [])), settings.max_boxes)
-    answer, estimate = predict(settings, engine, image, boxes)
-    if output is not None:
-        write_drawing(image, estimate, engine.manifest.keypoints.skeleton, output, settings)
-    if json:
-        typer.echo(answer)
-    elif output is not None:
-        scores = ", ".join(f"{instance.scores.mean():.2f}" for instance in estimate.instances)
-        typer.echo(f"{output}: {len(engine.manifest.keypoints.names)} keypoints each, score {scores}")

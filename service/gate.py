@@ -3,6 +3,8 @@
 Plain ASGI: under overload most requests end here, so that this has to cost next to nothing.
 """
 
+from collections.abc import Collection
+
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -10,7 +12,7 @@ from service.admission import Admission
 from service.api_keys import KeyRing
 from service.errors import Forbidden, RequestError
 from service.metrics import Metrics
-from service.paths import PROBE_PATHS, REPOSITORY_PATH, brings_images
+from service.paths import REPOSITORY_PATH, brings_images
 from service.problem_details import error_response
 from service.request_record import deadline_seconds
 
@@ -22,17 +24,25 @@ class Gate:
         app: the application behind it.
         admission: asked for requests that bring images.
         longest_seconds: the server's own deadline.
-        keys: asked for everything but the probes; None lets everybody in.
+        keys: asked for everything but the open paths; None lets everybody in.
+        open_paths: the addresses that ask for no key.
         metrics: counts the rejections.
     """
 
     def __init__(
-        self, app: ASGIApp, admission: Admission, longest_seconds: float, keys: KeyRing | None, metrics: Metrics
+        self,
+        app: ASGIApp,
+        admission: Admission,
+        longest_seconds: float,
+        keys: KeyRing | None,
+        open_paths: Collection[str],
+        metrics: Metrics,
     ) -> None:
         self._app = app
         self._admission = admission
         self._longest_seconds = longest_seconds
         self._keys = keys
+        self._open_paths = open_paths
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,7 +60,7 @@ class Gate:
     def _check(self, scope: Scope) -> None:
         path, headers = scope["path"], Headers(scope=scope)
         bucket = None
-        if self._keys is not None and path not in PROBE_PATHS:
+        if self._keys is not None and path not in self._open_paths:
             bucket = self._keys.identify(headers.get("authorization", ""))
             if path.startswith(REPOSITORY_PATH) and not bucket.admin:
                 raise Forbidden(f"the API key {bucket.name} has no `admin = true` in the key file")

@@ -5,6 +5,8 @@ from typing import Final
 KEYPOINTS_PATH: Final = "/v1/keypoints"
 BATCH_PATH: Final = "/v1/keypoints:batch"
 REPOSITORY_PATH: Final = "/v1/repository"
+PAGE_PATH: Final = "/"
+PAGE_FILES_PATH: Final = "/page"
 OPEN_INFERENCE_PATH: Final = "/v2"
 PROBE_PATHS: Final = frozenset({"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})
 OPERATION_PATHS: Final = PROBE_PATHS | {"/metrics"}

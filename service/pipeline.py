@@ -121,37 +121,25 @@ class KeypointPipeline:
         pixels = header.width * header.height
         record.order = record.arrived + _SECONDS_PER_PIXEL * pixels
         async with self._pixels.hold(pixels, record.order) as release_pixels:
-            steps = self._steps(model, image_bytes, boxes, record, deadline, release_pixels, with_heatmaps)
+
+            def decode() -> NDArray[np.uint8]:
+                with record.stage("decode_image"):
+                    return decode_image(image_bytes, limits.max_pixels, limits.allow_tiff)
+
+            steps = _steps(
+                decode, model, boxes, record, deadline, with_heatmaps=with_heatmaps, release_picture=release_pixels
+            )
             return await self._through_threads(steps, record)
 
-    def _steps(
-        self,
-        model: LoadedModel,
-        image_bytes: bytes,
-        boxes: Sequence[Box],
-        record: RequestRecord,
-        deadline: float,
-        release_pixels: Callable[[], None],
-        with_heatmaps: bool,
-    ) -> Steps[Estimate]:
-        with record.stage("decode_image"):
-            image = decode_image(image_bytes, self._limits.max_pixels, self._limits.allow_tiff)
-        height, width = image.shape[:2]
-        check_boxes(boxes, width, height)
-        if not boxes:
-            whole = model.manifest.whole_image_transform(image)
-            [coarse] = yield Wait(model.submit(_cut(image, [whole], record), deadline))
-            _note([coarse], record)
-            boxes = [Box.around(whole.to_image(coarse.result.points_in_crop))]
-        transforms = [model.manifest.crop_transform(box) for box in boxes]
-        crops = _cut(image, transforms, record)
-        del image
-        release_pixels()
-        answers = yield Wait(model.submit(crops, deadline, with_heatmaps=with_heatmaps), here=True)
-        _note(answers, record)
-        with record.stage("back_transform"):
-            of_each = zip(boxes, transforms, answers, strict=True)
-            return Estimate(width, height, [_instance(model, *of_one) for of_one in of_each])
+    async def estimate_decoded(
+        self, model: LoadedModel, image: NDArray[np.uint8], boxes: Sequence[Box], record: RequestRecord
+    ) -> Estimate:
+        """As `estimate`, of an RGB picture (H, W, 3) whose memory is the caller's; nothing is ever too late.
+
+        Raises:
+            RequestError: a box cannot be used, there is no room, or the model failed.
+        """
+        return await self._through_threads(_steps(lambda: image, model, boxes, record), record)
 
     def check_drawable(self, image_bytes: bytes) -> None:
         """Look at a picture's header only.
@@ -190,6 +178,36 @@ class KeypointPipeline:
 async def _end_of(outcome: Future[Any]) -> None:
     """Wait for work whose outcome nobody waits for any more."""
     await asyncio.gather(asyncio.wrap_future(outcome), return_exceptions=True)
+
+
+def _steps(
+    decode: Callable[[], NDArray[np.uint8]],
+    model: LoadedModel,
+    boxes: Sequence[Box],
+    record: RequestRecord,
+    deadline: float = math.inf,
+    *,
+    with_heatmaps: bool = False,
+    release_picture: Callable[[], None] = lambda: None,
+) -> Steps[Estimate]:
+    """The way of a picture, from `decode` on, which gives it in RGB; `release_picture` is told when it is let go."""
+    image = decode()
+    height, width = image.shape[:2]
+    check_boxes(boxes, width, height)
+    if not boxes:
+        whole = model.manifest.whole_image_transform(image)
+        [coarse] = yield Wait(model.submit(_cut(image, [whole], record), deadline))
+        _note([coarse], record)
+        boxes = [Box.around(whole.to_image(coarse.result.points_in_crop))]
+    transforms = [model.manifest.crop_transform(box) for box in boxes]
+    crops = _cut(image, transforms, record)
+    del image
+    release_picture()
+    answers = yield Wait(model.submit(crops, deadline, with_heatmaps=with_heatmaps), here=True)
+    _note(answers, record)
+    with record.stage("back_transform"):
+        of_each = zip(boxes, transforms, answers, strict=True)
+        return Estimate(width, height, [_instance(model, *of_one) for of_one in of_each])
 
 
 def _cut(image: NDArray[np.uint8], transforms: Sequence[CropTransform], record: RequestRecord) -> list[CropHW3]:

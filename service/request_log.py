@@ -10,11 +10,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.metrics import Metrics
-from service.paths import OPERATION_PATHS
+from service.paths import OPERATION_PATHS, PAGE_FILES_PATH
 from service.readiness import Readiness
 from service.request_record import RequestRecord
 
 _MODEL_HEADERS = ("X-Model-Name", "X-Model-Version", "X-Model-Sha256")
+
+# Machines ask for the first every few seconds; the others come by the dozen with one page.
+_MANY = OPERATION_PATHS | {f"{PAGE_FILES_PATH}/{{name:path}}"}
 
 _logger = logging.getLogger("focalpoint.requests")
 
@@ -71,7 +74,7 @@ class RequestLog:
 
 
 def _log(method: str, route: str, code: int, record: RequestRecord) -> None:
-    level = logging.DEBUG if route in OPERATION_PATHS else logging.INFO  # machines ask these every few seconds
+    level = logging.DEBUG if route in _MANY else logging.INFO
     if not _logger.isEnabledFor(level):
         return
     fields: dict[str, object] = {

@@ -47,6 +47,9 @@ class Settings(BaseSettings):
         ge=0,
         le=65535,
     )
+    page: bool = _setting(
+        True, "serve the page for people at /", "off where only programs ask; the page itself asks for no API key"
+    )
     provider: Provider = _setting(
         "cpu", "what the model runs on; start-up fails where it cannot", "`cuda` needs the extra `gpu`"
     )

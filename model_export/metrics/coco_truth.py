@@ -11,8 +11,8 @@ from model_export.data.coco import BODY, WHOLE_BODY
 from model_export.data.json_file import JsonRecord, Pixels, list_of, parse_record, read_json
 from model_export.data.keypoint_sample import KeypointSample
 from model_export.errors import DataError
-from model_export.metrics.oks import WHOLEBODY_COUNT
 from model_export.metrics.predictions import FloatArray, LabelledPerson, OksTruth
+from service.contract.coco_results import WHOLEBODY_COUNT
 from service.contract.crop_transform import Box
 
 _SMALLEST_SIDE = 1e-6  # the evaluator takes a box only as a region around which predictions are ignored

@@ -6,19 +6,9 @@ from model_export.metrics.figures import Figure
 from model_export.metrics.oks_nms import ScoredInstance, scored_results
 from model_export.metrics.predictions import OksTruth, Predictions
 from model_export.metrics.settings import OksSettings
+from service.contract.coco_results import WHOLEBODY_PARTS
 
 _BOX_AREA_SHARE = 0.53  # a person's share of its box: that of xtcocotools, for data sets without areas
-
-# Keypoints of COCO-WholeBody in its order; a person counts for a part where one of the part's keypoints is labelled.
-WHOLEBODY_COUNT = 133
-WHOLEBODY_PARTS = {
-    "body": slice(0, 17),
-    "foot": slice(17, 23),
-    "face": slice(23, 91),
-    "left hand": slice(91, 112),
-    "right hand": slice(112, 133),
-    "whole": slice(0, 133),
-}
 
 
 def person_areas(truth: OksTruth, settings: OksSettings) -> list[float]:

@@ -4,16 +4,15 @@ import asyncio
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from service.app import batch_limits, create_pipeline
+from service.app import batch_limits
 from service.contract.crop_transform import Box
 from service.engine import KeypointEngine
-from service.loaded_model import LoadedModel, start_model
-from service.metrics import Metrics
+from service.in_process import in_process
+from service.loaded_model import LoadedModel
 from service.pipeline import KeypointPipeline
 from service.request_record import RequestRecord
 from service.settings import Settings
@@ -68,12 +67,8 @@ def measure_load(engine: KeypointEngine, candidate: Candidate, pictures: Sequenc
         decode_threads=candidate.decode_threads,
         max_queue=max(Settings.model_fields["max_queue"].default, candidate.in_flight),
     )
-    model = start_model(engine, Path(), batch_limits(settings), Metrics())
-    try:
-        with create_pipeline(settings) as pipeline:
-            return asyncio.run(_drive(pipeline, model, pictures, candidate.in_flight, seconds))
-    finally:
-        model.close()
+    with in_process(settings, engine, batch_limits(settings)) as (pipeline, model):
+        return asyncio.run(_drive(pipeline, model, pictures, candidate.in_flight, seconds))
 
 
 async def _drive(

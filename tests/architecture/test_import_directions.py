@@ -45,6 +45,8 @@ def test_service_imports_neither_the_training_half_nor_its_libraries(path: Path)
 def test_model_export_imports_only_the_contract_of_service(path: Path) -> None:
     of_service = {name for name in imports_of(path) if name.partition(".")[0] == "service"}
     allowed = {name for name in of_service if name.startswith("service.contract.") or name == "service.__version__"}
+    if path.name == "evaluate_over_http.py":  # who asks a running server is its client, as any program may be
+        allowed |= {name for name in of_service if name.startswith("service.client.")}
     assert of_service == allowed
 
 
@@ -53,6 +55,11 @@ def test_the_contract_stands_on_its_own(path: Path) -> None:
     names = imports_of(path)
     assert not {name for name in names if name.startswith("service.") and not name.startswith("service.contract.")}
     assert not roots(names) & {"fastapi", "starlette", "onnxruntime", "prometheus_client"}
+
+
+@pytest.mark.parametrize("path", modules_of("service/client"), ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_client_runs_without_a_server(path: Path) -> None:
+    assert not roots(imports_of(path)) & {"fastapi", "starlette", "uvicorn", "onnxruntime", "prometheus_client"}
 
 
 def test_service_itself_imports_nothing() -> None:

@@ -18,10 +18,11 @@ from model_export.metrics.coco_evaluator import STATISTICS, oks_statistics
 from model_export.metrics.coco_results import write_coco_results
 from model_export.metrics.coco_truth import truth_of_file, truth_of_samples
 from model_export.metrics.measuring import measure
-from model_export.metrics.oks import WHOLEBODY_PARTS, coco_results
+from model_export.metrics.oks import coco_results
 from model_export.metrics.oks_nms import ScoredInstance, instance_similarities, rescore, scored_results, suppress
 from model_export.metrics.predictions import Instance, LabelledPerson, OksTruth, Predictions
 from model_export.metrics.settings import OksSettings
+from service.contract.coco_results import WHOLEBODY_PARTS
 from service.contract.crop_transform import Box
 from tests.model_export.metrics.labelled import labelled
 

@@ -1,0 +1,2 @@
+// The bundle before this script defines it.
+SwaggerUIBundle({ url: "openapi.json", dom_id: "#swagger-ui", deepLinking: true, layout: "BaseLayout" });

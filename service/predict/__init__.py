@@ -1,0 +1,1 @@
+"""`focalpoint predict`: keypoints of pictures, folders and videos, written as tables, results or drawings."""
