@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from model_export.adversarial_focal import Critic
+from model_export.critic import Critic
 from model_export.networks import build_network
 
 CONVENTION = (

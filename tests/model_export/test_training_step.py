@@ -6,12 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from model_export.adversarial_focal import Critic
+from model_export.adversarial_focal import Chance
 from model_export.base_losses import BaseLoss, Target
+from model_export.critic import Critic
 from model_export.heatmap_decoding import Prediction
 from model_export.training_step import BatchPart, TrainingStep
 from service.contract.keypoint_codec import KeypointCodec
-from tests.model_export.test_adversarial_focal import settings
+from tests.model_export.recipes import afl_settings
 
 CODEC = KeypointCodec(heatmap_width=8, heatmap_height=8, stride=4, sigma=1.0, decoding="soft_argmax")
 
@@ -86,15 +87,20 @@ def run(
         without_sync=lambda _: nullcontext(),
         base_loss=base_loss,
         codec=CODEC,
-        afl=settings(place="soft_argmax", **afl),
+        afl=afl_settings(place="soft_argmax", **afl),
     )
     places = torch.rand(len(visible), 2, 2) * 7
     if invisible_at is not None:
         places[~visible] = invisible_at
     target = Target(torch.from_numpy(CODEC.encode(CODEC.to_crop(places.numpy()))), places, visible)
     images, mixing = torch.randn(len(visible), 3, 8, 8), torch.rand(len(visible))
+    noise, lots = torch.randn(len(visible), 2, 2), torch.rand(len(visible), 2)
     pieces = [
-        BatchPart(images[piece], Target(*(values[piece] for values in target)), mixing[piece])
+        BatchPart(
+            images[piece],
+            Target(*(values[piece] for values in target)),
+            Chance(mixing[piece], noise[piece], lots[piece]),
+        )
         for piece in torch.arange(len(visible)).chunk(parts)
     ]
     difficulty_N = step(pieces).difficulty_N
