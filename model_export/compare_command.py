@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from model_export.comparison.arms import Arm, parse_arm, plan_arms
-from model_export.comparison.comparable import check_same_measure, check_same_terms, differing_keys
+from model_export.comparison.comparable import check_same_measure, differing_keys
 from model_export.comparison.differences import comparison_rows
 from model_export.comparison.planned_runs import PlannedRun, plan_runs
 from model_export.comparison.plots import draw_differences, draw_training_curves
@@ -26,9 +26,9 @@ from model_export.comparison.report import (
     markdown,
     table,
 )
+from model_export.comparison.run_groups import group_runs
 from model_export.comparison.run_measurement import measured
 from model_export.comparison.side_by_side import train_side_by_side
-from model_export.errors import RunError
 from model_export.recipe import Recipe
 from model_export.run_folder import RunFolder
 from model_export.train_command import check_recipe
@@ -79,34 +79,16 @@ def compare_arms(
 
 
 def compare_runs(paths: Sequence[Path], output: Path | None) -> Comparison:
-    """Compare finished runs; those whose recipes differ in nothing but the seed are an arm, named after its first run.
-
-    A name is what a folder's path does not share with the others.
+    """Compare finished runs, see `group_runs`.
 
     Args:
         paths: run folders; the first one's arm is compared with.
         output: folder for the report; None for `runs/comparison`.
 
     Raises:
-        TrainingInputError: a run cannot be read or is not finished, arms do not have the same seeds, two at least, or
-            cannot be compared.
+        TrainingInputError: a run cannot be read or is not finished, or arms cannot be compared.
     """
-    above = os.path.commonpath([path.absolute().parent for path in paths])
-    arms: dict[str, dict[int, RunFolder]] = {}
-    recipes: dict[str, Recipe] = {}
-    for path in paths:
-        run = RunFolder(path)
-        recipe = run.recipe()
-        unseeded = recipe.model_copy(update={"seed": 0})
-        name = next(
-            (name for name, other in recipes.items() if other == unseeded), str(path.absolute().relative_to(above))
-        )
-        recipes[name] = unseeded
-        if recipe.seed in arms.setdefault(name, {}):
-            raise RunError(f"{path} and {arms[name][recipe.seed].path} are the same recipe with the same seed")
-        arms[name][recipe.seed] = run
-    _check_seeds(arms)
-    check_same_terms(recipes)
+    arms, recipes = group_runs(paths)
     reported, folders = [], []
     for seed in sorted(next(iter(arms.values()))):
         for name, runs in arms.items():
@@ -139,21 +121,6 @@ def _train(runs: Sequence[PlannedRun], workers: int, threads: int, *, any_code: 
         train_side_by_side(left, workers, threads, finished)
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _check_seeds(arms: Mapping[str, Mapping[int, RunFolder]]) -> None:
-    first, *others = arms
-    if not others:
-        raise RunError(f"{first} and the other runs differ in nothing but the seed: expected two arms at least")
-    for name in others:
-        if arms[name].keys() != arms[first].keys():
-            seeds = [", ".join(map(str, sorted(arms[arm]))) for arm in (first, name)]
-            raise RunError(
-                f"arms {first} and {name} have seeds {seeds[0]} and {seeds[1]}: "
-                f"arms are only compared on the same seeds"
-            )
-    if len(arms[first]) == 1:
-        raise RunError(f"arm {first} has one seed: a difference needs two at least to be told from chance")
 
 
 def _report(

@@ -5,7 +5,7 @@ N samples, K keypoints.
 """
 
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import nn
@@ -62,6 +62,16 @@ class Critic(nn.Module):
         return slope
 
 
+class DifferentiableCritic(Protocol):
+    """What `criticise` asks of a critic of any representation (N, ...)."""
+
+    def __call__(self, representation: torch.Tensor, /) -> torch.Tensor:
+        """Quality (N,)."""
+
+    def slope(self, representation: torch.Tensor, /) -> torch.Tensor:
+        """The gradient of each quality with respect to its representation, differentiable in the critic's weights."""
+
+
 class CriticOutput(NamedTuple):
     """What the procedure answers; all but the objective is detached, and from before the critic moves.
 
@@ -77,7 +87,7 @@ class CriticOutput(NamedTuple):
 
 
 def criticise(
-    critic: Critic,
+    critic: DifferentiableCritic,
     true_N2KK: torch.Tensor,
     predicted_N2KK: torch.Tensor,
     mixing_N: torch.Tensor,
@@ -88,14 +98,15 @@ def criticise(
 
     Args:
         critic: d.
-        true_N2KK, predicted_N2KK: topologies t(y) and t(y'); no gradient flows back through them.
+        true_N2KK, predicted_N2KK: topologies t(y) and t(y'), or what else of shape (N, ...) stands for label and
+            prediction; no gradient flows back through them.
         mixing_N: alpha of each sample, uniform in [0, 1): where between truth and prediction the slope is penalised.
         penalty: lambda of the gradient penalty.
         drift_penalty: times d(y)^2, added to the objective (Karras et al. 2018, appendix A.1); the paper has none.
     """
     true_N2KK, predicted_N2KK = true_N2KK.detach(), predicted_N2KK.detach()
     true_quality, predicted_quality = critic(true_N2KK), critic(predicted_N2KK)
-    alpha = mixing_N.view(-1, 1, 1, 1)
+    alpha = mixing_N.view(-1, *[1] * (true_N2KK.dim() - 1))
     slope = critic.slope(alpha * true_N2KK + (1 - alpha) * predicted_N2KK)
     gp_term = penalty * (slope.flatten(1).norm(dim=1) - 1).square()
     objective = (-true_quality + predicted_quality + gp_term + drift_penalty * true_quality.square()).mean()
