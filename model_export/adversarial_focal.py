@@ -1,168 +1,180 @@
-"""Adversarial Focal Loss: the topology of keypoints, the critic, its objective, and the detached difficulty.
+"""Adversarial Focal Loss: the critic's judgement of a batch, the detached difficulty, and the weights it becomes.
 
 Sections and equations are those of the paper "Adversarial Focal Loss: Asking Your Discriminator for Hard Examples".
-N samples, K keypoints.
+N samples, K keypoints; Nk stands for (N, 1), a value for each sample, or (N, K), one for each of its keypoints.
 """
 
-from itertools import pairwise
 from typing import NamedTuple
 
 import torch
-from torch import nn
-from torch.nn import functional
 
+from model_export.adversarial_focal_section import AdversarialFocal
 from model_export.base_losses import Target
-from model_export.heatmap_decoding import Prediction, centre_of_mass, refined_peak
-from model_export.recipe import AdversarialFocal
+from model_export.critic import Critic, criticise
+from model_export.heatmap_decoding import Prediction
+from model_export.running_statistics import RunningStatistics
+from model_export.topology import PointSet, jittered, label_points, predicted_points, topology
+from model_export.weight_controls import CONTROLS
+from service.contract.keypoint_codec import KeypointCodec
 
-_TINY = 1e-12
-_LEAK = 0.2
-
-
-class PointSet(NamedTuple):
-    """Places (N, K, 2) in heatmap cells, and which of them exist (N, K)."""
-
-    points_NK2: torch.Tensor
-    exists_NK: torch.Tensor
+_SMALLEST_MEAN = 1e-12
+_SMALLEST_VARIANCE = 1e-12
 
 
-def topology(point_set: PointSet, width: int, height: int) -> torch.Tensor:
-    """The topology extractor t of appendix A.2: planar and angular affinity, (N, 2, K, K).
+class Chance(NamedTuple):
+    """What of a step is left to chance, drawn for the whole batch whichever device a sample falls to.
 
-    Planar (Eq. 5): one minus the distance of two keypoints over the map's diagonal. Angular (Eq. 6): half of one plus
-    the cosine of the angle at the global centroid of the existing keypoints. Rows and columns of keypoints that do not
-    exist are zero; the diagonal of one that exists is one, also where it lies on the centroid and has no angle.
-
-    Args:
-        point_set: places in cells of a map of `width` x `height`.
-        width, height: size of that map.
-    """
-    exists = point_set.exists_NK.to(point_set.points_NK2.dtype)
-    points = point_set.points_NK2 * exists.unsqueeze(-1)
-    distance = torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")
-    planar = 1 - distance / (width**2 + height**2) ** 0.5
-
-    centroid = points.sum(dim=1, keepdim=True) / exists.sum(dim=1).clamp_min(1).view(-1, 1, 1)
-    direction = functional.normalize(points - centroid, dim=-1, eps=_TINY)
-    angular = 0.5 + 0.5 * direction @ direction.mT
-    angular = angular.diagonal_scatter(torch.ones_like(exists), dim1=1, dim2=2)
-
-    both_exist = exists.unsqueeze(2) * exists.unsqueeze(1)
-    return torch.stack([planar, angular], dim=1) * both_exist.unsqueeze(1)
-
-
-def label_points(target: Target) -> PointSet:
-    """The labels as the critic sees them: a keypoint exists where it is visible."""
-    return PointSet(target.points_in_heatmap_NK2, target.visible_NK)
-
-
-def predicted_points(prediction: Prediction, target: Target, settings: AdversarialFocal) -> PointSet:
-    """The prediction as the critic sees it; `settings.place` and `settings.existence` say how it is read.
-
-    The paper has no centroid for a map without a response above the threshold, since there the keypoint is missing.
-    Where it exists by its label, its place is then the map's peak: one fixed place would tell the critic of an empty
-    map, not of a shape.
-    """
-    heatmaps = prediction.heatmaps_NKhw
-    responds = heatmaps.amax(dim=(2, 3)) > settings.threshold
-    if settings.place == "soft_argmax":
-        points = centre_of_mass(heatmaps.clamp_min(0))
-    elif settings.place == "peak":
-        points = refined_peak(heatmaps)
-    else:
-        centroids = centre_of_mass(heatmaps * (heatmaps > settings.threshold))
-        points = torch.where(responds.unsqueeze(-1), centroids, refined_peak(heatmaps))
-    exists = target.visible_NK if settings.existence == "label" else responds
-    return PointSet(points, exists)
-
-
-class Critic(nn.Module):
-    """The critic d: four 3x3 convolutions of stride two (16-32-64-128, LeakyReLU) and a linear layer.
-
-    The convolutional stack that the paper's 0.00056 GFLOPs fit, with global mean pooling so that one class serves any
-    K. It has 97,425 parameters, the paper's 0.0097 M. No batch norm: the gradient penalty is defined per sample
-    (Gulrajani et al. 2017, section 4).
+    Attributes:
+        mixing_N: alpha of the critic's gradient penalty, uniform in [0, 1).
+        noise_NK2: standard normal, for `true_side` jittered_labels; None for others.
+        lots_NK: uniform, for `control` shuffled; None for others.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        widths = (2, 16, 32, 64, 128)
-        self._layers = [nn.Conv2d(inputs, outputs, 3, stride=2, padding=1) for inputs, outputs in pairwise(widths)]
-        self.convolutions = nn.ModuleList(self._layers)
-        self.quality = nn.Linear(widths[-1], 1)
-
-    def forward(self, topology_N2KK: torch.Tensor) -> torch.Tensor:
-        """Quality (N,): larger where the topology looks like that of true keypoints."""
-        features = topology_N2KK
-        for convolution in self._layers:
-            features = functional.leaky_relu(convolution(features), _LEAK)
-        quality: torch.Tensor = self.quality(features.mean(dim=(2, 3)))
-        return quality.squeeze(1)
-
-    def slope(self, topology_N2KK: torch.Tensor) -> torch.Tensor:
-        """The gradient (N, 2, K, K) of each quality with respect to its topology, differentiable in d's weights.
-
-        Between its kinks d is linear: its gradient is the chain of the transposed convolutions, with each LeakyReLU
-        replaced by the factor at which it stands. Written out, it needs no second differentiation through the first,
-        which makes a critic step a fifth to a third cheaper on a CPU.
-        """
-        leak = topology_N2KK.new_tensor(_LEAK)
-        factors, sizes = [], []
-        with torch.no_grad():  # where the kinks lie does not depend smoothly on the weights
-            features = topology_N2KK
-            for convolution in self._layers:
-                sizes.append(features.shape[2:])
-                response = convolution(features)
-                factors.append(torch.where(response > 0, torch.ones_like(leak), leak))
-                features = response * factors[-1]
-        slope = self.quality.weight.view(1, -1, 1, 1).expand_as(features) / features[0, 0].numel()
-        for convolution, factor, size in zip(reversed(self._layers), reversed(factors), reversed(sizes), strict=True):
-            odd = [(side + 1) % 2 for side in size]  # a side that is even loses one in the convolution
-            slope = functional.conv_transpose2d(
-                slope * factor, convolution.weight, stride=2, padding=1, output_padding=odd
-            )
-        return slope
+    mixing_N: torch.Tensor
+    noise_NK2: torch.Tensor | None
+    lots_NK: torch.Tensor | None
 
 
-class CriticOutput(NamedTuple):
-    """L_d of Algorithm 2, and the quality d(t(y')) of each prediction, detached, from before the critic moves."""
+class Judgement(NamedTuple):
+    """The critic's objective L_d, and the quality d(t(y')) of what is judged, detached and from before it moves."""
 
     objective: torch.Tensor
-    predicted_quality_N: torch.Tensor
+    quality_Nk: torch.Tensor
 
 
-def criticise(
-    critic: Critic, true_N2KK: torch.Tensor, predicted_N2KK: torch.Tensor, mixing_N: torch.Tensor, penalty: float
-) -> CriticOutput:
-    """The procedure WGAN_GP of Algorithm 2: L_d = -d(y) + d(y') + gp_term, mean over the batch.
+def judge(
+    critic: Critic,
+    prediction: Prediction,
+    target: Target,
+    chance: Chance,
+    base_loss_N: torch.Tensor,
+    statistics: RunningStatistics,
+    codec: KeypointCodec,
+    afl: AdversarialFocal,
+) -> Judgement:
+    """Have the critic judge the predictions of a batch against what `afl.true_side` names."""
+    with torch.no_grad():
+        size = codec.heatmap_width, codec.heatmap_height
+        predicted = topology(predicted_points(prediction, target, afl), *size)
+        true = topology(true_points(target, chance, statistics, codec, afl), *size)
+    if afl.true_side == "better_half":
+        return judge_halves(critic, predicted, base_loss_N, chance.mixing_N, afl)
+    output = criticise(critic, true, predicted, chance.mixing_N, afl.gradient_penalty, afl.drift_penalty)
+    if afl.acts_per == "sample":
+        return Judgement(output.objective, output.predicted_quality_N.unsqueeze(1))
+    shortfall = shortfall_of_keypoints(output.slope_N2KK, true - predicted, target.visible_NK)
+    return Judgement(output.objective, output.predicted_quality_N.unsqueeze(1) - shortfall)
+
+
+def true_points(
+    target: Target, chance: Chance, statistics: RunningStatistics, codec: KeypointCodec, afl: AdversarialFocal
+) -> PointSet:
+    """The labels, moved as `afl.true_side` asks for: as far as predictions err, the critic has to judge their shape."""
+    labels = label_points(target)
+    if afl.true_side != "jittered_labels":
+        return labels
+    assert chance.noise_NK2 is not None
+    return jittered(labels, chance.noise_NK2 / chance.noise_NK2.new_tensor(codec.cell_size), statistics.error)
+
+
+def judge_halves(
+    critic: Critic,
+    predicted_N2KK: torch.Tensor,
+    base_loss_N: torch.Tensor,
+    mixing_N: torch.Tensor,
+    afl: AdversarialFocal,
+) -> Judgement:
+    """The critic told the better half of a batch's predictions from the worse one, by their base loss.
+
+    So it need not see how predictions differ from labels, which all of them do, but what distinguishes bad ones. Of an
+    odd number the middle one trains nothing; all are judged.
+    """
+    order, half = base_loss_N.argsort(), len(base_loss_N) // 2
+    better, worse = predicted_N2KK[order[:half]], predicted_N2KK[order[len(order) - half :]]
+    output = criticise(critic, better, worse, mixing_N[:half], afl.gradient_penalty, afl.drift_penalty)
+    with torch.no_grad():
+        return Judgement(output.objective, critic(predicted_N2KK).unsqueeze(1))
+
+
+def shortfall_of_keypoints(
+    slope_N2KK: torch.Tensor, difference_N2KK: torch.Tensor, visible_NK: torch.Tensor
+) -> torch.Tensor:
+    """How far each keypoint's part in a sample's lack of quality is above that of the mean keypoint: (N, K).
+
+    The slope at a random place between prediction and truth, times their difference and summed, is on average over
+    that place the difference of their qualities (integrated gradients, Sundararajan et al. 2017, section 3). Half of
+    what a pair of keypoints adds is counted for each of the two. A sample's mean over its visible keypoints is zero:
+    the sample's quality stays what the critic said.
 
     Args:
-        critic: d.
-        true_N2KK, predicted_N2KK: topologies t(y) and t(y'); no gradient flows back through them.
-        mixing_N: alpha of each sample, uniform in [0, 1): where between truth and prediction the slope is penalised.
-        penalty: lambda of the gradient penalty.
+        slope_N2KK: of the critic.
+        difference_N2KK: t(y) - t(y').
+        visible_NK: whose keypoints count; elsewhere the shortfall is zero.
     """
-    true_N2KK, predicted_N2KK = true_N2KK.detach(), predicted_N2KK.detach()
-    true_quality, predicted_quality = critic(true_N2KK), critic(predicted_N2KK)
-    alpha = mixing_N.view(-1, 1, 1, 1)
-    mixed = alpha * true_N2KK + (1 - alpha) * predicted_N2KK
-    gp_term = penalty * (critic.slope(mixed).flatten(1).norm(dim=1) - 1).square()
-    objective = (-true_quality + predicted_quality + gp_term).mean()
-    return CriticOutput(objective, predicted_quality.detach())
+    part = (slope_N2KK * difference_N2KK).sum(dim=1)
+    part_NK = 0.5 * (part.sum(dim=1) + part.sum(dim=2)) * visible_NK
+    count = visible_NK.sum(dim=1, keepdim=True)
+    return (count * part_NK - part_NK.sum(dim=1, keepdim=True)) * visible_NK
 
 
-def difficulty(predicted_quality_N: torch.Tensor) -> torch.Tensor:
-    """The score of Eq. 4, sigmoid(-d(t(y'))), detached: (N,) in (0, 1), larger for harder samples."""
-    return torch.sigmoid(-predicted_quality_N.detach())
+def difficulty(quality_Nk: torch.Tensor) -> torch.Tensor:
+    """The score of Eq. 4, sigmoid(-d(t(y'))), detached: in (0, 1), larger for harder ones."""
+    return torch.sigmoid(-quality_Nk.detach())
 
 
-def weight_scale(mean_difficulty: torch.Tensor, settings: AdversarialFocal) -> torch.Tensor:
-    """The factor that turns the difficulties of a batch into weights: one as printed, or such that their mean is one.
+def in_range(quality_Nk: torch.Tensor, statistics: RunningStatistics, afl: AdversarialFocal) -> torch.Tensor:
+    """The qualities as `afl.score` hands them to the sigmoid.
+
+    Only their differences matter to the critic's objective: by itself it lets them drift anywhere.
+    """
+    if afl.score == "as_printed":
+        return quality_Nk
+    centred = quality_Nk - statistics.quality_mean.to(quality_Nk)
+    if afl.score == "centred":
+        return centred
+    return centred / statistics.quality_variance.to(quality_Nk).clamp_min(_SMALLEST_VARIANCE).sqrt()
+
+
+def weights(
+    difficulty_Nk: torch.Tensor,
+    base_loss_NK: torch.Tensor,
+    visible_NK: torch.Tensor,
+    lots_NK: torch.Tensor | None,
+    afl: AdversarialFocal,
+) -> torch.Tensor:
+    """What multiplies the base losses, but for the factor common to a batch (`weight_scale`): (N, 1) or (N, K).
+
+    The difficulties to the power `afl.strength`, handed out as `afl.control` says.
+    """
+    weight_Nk = difficulty_Nk if afl.strength == 1 else difficulty_Nk.pow(afl.strength)
+    if afl.control == "none":
+        return weight_Nk
+    per_keypoint = afl.acts_per == "keypoint"
+    counted = visible_NK if per_keypoint else torch.ones_like(weight_Nk, dtype=torch.bool)
+    loss_Nk = base_loss_NK if per_keypoint else mean_over_visible(base_loss_NK, visible_NK).unsqueeze(1)
+    lots = None if lots_NK is None else lots_NK[:, : counted.shape[1]][counted]
+    controlled_Nk = weight_Nk.clone()
+    controlled_Nk[counted] = CONTROLS[afl.control](weight_Nk[counted], loss_Nk.detach()[counted], lots)
+    return controlled_Nk
+
+
+def mean_over_visible(values_NK: torch.Tensor, visible_NK: torch.Tensor) -> torch.Tensor:
+    """A sample's mean over its visible keypoints (N,); zero for one without any."""
+    return (values_NK * visible_NK).sum(dim=1) / visible_NK.sum(dim=1).clamp_min(1)
+
+
+def per_sample(values_Nk: torch.Tensor, visible_NK: torch.Tensor, afl: AdversarialFocal) -> torch.Tensor:
+    """One value for each sample (N,), whichever `afl.acts_per` they belong to."""
+    return values_Nk.squeeze(1) if afl.acts_per == "sample" else mean_over_visible(values_Nk, visible_NK)
+
+
+def weight_scale(mean_weight: torch.Tensor, afl: AdversarialFocal) -> torch.Tensor:
+    """The factor common to a batch: one as printed, or such that the mean of the weights is one.
 
     Args:
-        mean_difficulty: over the whole batch, all devices and parts of it.
-        settings: `weights` says which.
+        mean_weight: over the whole batch, all devices and parts of it.
+        afl: `weights` says which.
     """
-    if settings.weights == "as_printed":
-        return torch.ones_like(mean_difficulty)
-    return 1 / mean_difficulty.clamp_min(_TINY)
+    if afl.weights == "as_printed":
+        return torch.ones_like(mean_weight)
+    return 1 / mean_weight.clamp_min(_SMALLEST_MEAN)

@@ -48,6 +48,57 @@ def train(
             run_training(chosen, folder, resume=resume, command=command, checkpoint_seconds=60 * checkpoint_minutes)
 
 
+def compare(
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="RECIPE | RUN...", help="a recipe file, or folders of finished runs")
+    ],
+    seeds: Annotated[int, typer.Option(min=2, help="how many of each arm, counted from the recipe's seed")] = 3,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option(help="NAME=KEY=VALUE,KEY=VALUE, an arm beside the vanilla one and the recipe's; repeat"),
+    ] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", help="KEY=VALUE for all arms; repeat")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="trainings at a time")] = 1,
+    threads: Annotated[int | None, typer.Option(min=1, help="of each; default: an even share of the cores")] = None,
+    output: Annotated[Path | None, typer.Option(help="folder for report and runs; default runs/compare_NAME")] = None,
+    any_code: Annotated[
+        bool, typer.Option("--any-code", help="take runs that are there whatever versions trained them")
+    ] = False,
+) -> None:
+    """Compare training with and without AFL, and other arms, on the same seeds, budget and data order."""
+    with _errors_in_one_sentence():
+        from model_export.compare_command import compare_arms, compare_runs
+        from model_export.errors import RunError
+
+        if len(paths) == 1 and not paths[0].is_dir():
+            compare_arms(
+                paths[0],
+                seeds=seeds,
+                arms=arm or [],
+                settings=settings or [],
+                workers=workers,
+                threads=threads,
+                output=output,
+                any_code=any_code,
+            )
+        elif arm or settings:
+            raise RunError("--arm and --set change a recipe: they do not go with runs, which are trained already")
+        else:
+            compare_runs(paths, output)
+
+
+def difficulty(
+    run: Annotated[Path, typer.Argument(help="folder of a finished run with AFL")],
+    output: Annotated[Path | None, typer.Option(help="folder for figures and report; default RUN/difficulty")] = None,
+    count: Annotated[int, typer.Option(min=1, help="samples on each side of a figure")] = 4,
+) -> None:
+    """Draw which training samples were easy and hard, and report what their difficulty goes together with."""
+    with _errors_in_one_sentence():
+        from model_export.difficulty_command import run_difficulty
+
+        run_difficulty(run, output, count)
+
+
 def evaluate(
     bundle: Annotated[Path, typer.Argument(help="bundle folder")],
     url: Annotated[str | None, typer.Option(help="measure this running service, whole pictures without boxes")] = None,

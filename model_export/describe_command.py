@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import typer
 
 from model_export.command_values import parse_options, parse_size
-from model_export.network_cost import CONVENTION, NetworkCost, critic_cost, network_cost
+from model_export.network_cost import CONVENTION, CRITIC_NOTE, NetworkCost, critic_cost, network_cost
 from model_export.networks.map_size import map_size
 
 
@@ -28,7 +28,7 @@ def run_description(name: str, keypoint_count: int, size: str, options: Sequence
             "input": {"height": height, "width": width},
             "output": {"height": maps.height, "width": maps.width, "stride": maps.stride},
             **_as_record(network),
-            "critic": {"input": [2, keypoint_count, keypoint_count], **_as_record(critic)},
+            "critic": {"input": [2, keypoint_count, keypoint_count], **_as_record(critic), "note": CRITIC_NOTE},
             "convention": CONVENTION,
         }
         typer.echo(json.dumps(answer, indent=2))
@@ -37,6 +37,7 @@ def run_description(name: str, keypoint_count: int, size: str, options: Sequence
     typer.echo(_as_line(network))
     typer.echo(f"critic, 2 x {keypoint_count} x {keypoint_count} in")
     typer.echo(_as_line(critic))
+    typer.echo(f"  {CRITIC_NOTE}")
     typer.echo(CONVENTION)
 
 

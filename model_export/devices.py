@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import nn
 
+from model_export.adversarial_focal_section import AdversarialFocal
 from model_export.errors import RecipeError, RunError
 from model_export.optimisation import Precision
 
@@ -71,6 +72,29 @@ def mean_over_devices(fabric: Fabric, value: torch.Tensor) -> torch.Tensor:
     mean = fabric.all_reduce(value, reduce_op="mean")
     assert isinstance(mean, torch.Tensor)
     return mean
+
+
+def gather_over_devices(fabric: Fabric, values: torch.Tensor) -> torch.Tensor:
+    """The tensors (C, N) of all processes side by side, the same in each."""
+    if fabric.world_size == 1:
+        return values
+    shares = values.new_zeros(fabric.world_size, *values.shape)
+    shares[fabric.global_rank] = values
+    gathered = fabric.all_reduce(shares, reduce_op="sum")
+    assert isinstance(gathered, torch.Tensor)
+    return gathered.movedim(0, 1).flatten(1)
+
+
+def check_whole_batch(afl: AdversarialFocal, devices: int) -> None:
+    """Refuse several devices where a form of AFL takes all samples of a batch at once.
+
+    Raises:
+        RecipeError: naming what does.
+    """
+    if afl.whole_batch_key is not None and devices > 1:
+        raise RecipeError(
+            f"adversarial_focal.{afl.whole_batch_key} needs a whole batch at once: expected one device, found {devices}"
+        )
 
 
 def average_gradients(fabric: Fabric, parameters: Iterable[nn.Parameter]) -> None:

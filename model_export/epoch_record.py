@@ -96,6 +96,7 @@ class EpochProgress:
             "difficulty_loss_correlation": covariance / (loss_variance * score_variance) ** 0.5 if varies else 0.0,
             "critic_objective": objective / steps,
             "learning_rate": self.learning_rate,
+            "steps": self.steps,
             "seconds": round(self.seconds, 2),
             "loader_share": round(self.waiting_seconds / self.seconds, 3) if self.seconds else 0.0,
         }

@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from model_export.accuracy import accuracy_entries
 from model_export.box_protocols import training_boxes
@@ -15,14 +13,13 @@ from model_export.command_line_record import command_line
 from model_export.data.dataset import ValidationCrops
 from model_export.data.keypoint_sample import KeypointSample
 from model_export.data.splits import validation_samples
-from model_export.errors import RunError
 from model_export.evaluate import estimate_in_process, evaluate
 from model_export.export_network import DecodedNetwork, Parity
+from model_export.finished_run import averaged_network, finished_state
 from model_export.golden_pictures import read_golden_list
 from model_export.model_card import trained_origin
 from model_export.recipe import Recipe
 from model_export.run_folder import RunFolder
-from model_export.trainer import build_recipe_network
 from service.contract.bundle_manifest import Accuracy, BundleManifest
 from service.contract.model_input import CropInput
 from service.contract.model_output import CodecOutput
@@ -38,11 +35,10 @@ def export_bundle(run: RunFolder, bundle: Path, golden_list: Path | None) -> tup
     Raises:
         TrainingInputError: run, data or golden list cannot be used, or the graph differs from torch.
     """
-    recipe, state = run.recipe(), run.load_checkpoint()
+    recipe = run.recipe()
     pictures = read_golden_list(golden_list) if golden_list else ()
     check_replaceable(bundle)
-    if state["epoch"] < recipe.optimisation.epochs:
-        raise RunError(f"{run.path} has done {state['epoch']} of {recipe.optimisation.epochs} epochs: resume it first")
+    state = finished_state(run, recipe)
     samples = validation_samples(recipe)
 
     def measure(folder: Path, manifest: BundleManifest) -> tuple[Accuracy, ...]:
@@ -55,7 +51,7 @@ def export_bundle(run: RunFolder, bundle: Path, golden_list: Path | None) -> tup
     command = command_line("export", run.path, "--output", bundle, *golden)
     return write_bundle(
         bundle,
-        DecodedNetwork(_averaged_network(recipe, state), recipe.keypoint_codec, recipe.input.channel_order),
+        DecodedNetwork(averaged_network(recipe, state), recipe.keypoint_codec, recipe.input.channel_order),
         manifest,
         parity_crops_NHW3=_crops(recipe, samples),
         measure=measure,
@@ -63,14 +59,6 @@ def export_bundle(run: RunFolder, bundle: Path, golden_list: Path | None) -> tup
         licence_text=recipe.bundle.licence_text,
         origin=trained_origin(manifest, command),
     )
-
-
-def _averaged_network(recipe: Recipe, state: dict[str, Any]) -> nn.Module:
-    network = build_recipe_network(recipe)
-    prefix = "module."
-    weights = {key.removeprefix(prefix): value for key, value in state["averaged"].items() if key.startswith(prefix)}
-    network.load_state_dict(weights)
-    return network.eval()
 
 
 def _crops(recipe: Recipe, samples: Sequence[KeypointSample]) -> NDArray[np.uint8]:

@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from model_export.adversarial_focal_section import AdversarialFocal, write_out_form
 from model_export.augmentation_sections import Augmentation
 from model_export.data.readers import READERS
 from model_export.errors import RecipeError
@@ -23,7 +24,7 @@ from model_export.metrics.settings import UNION_TAGS as METRIC_TAGS
 from model_export.metrics.settings import Evaluation
 from model_export.optimisation import Optimisation
 from model_export.overrides import override
-from model_export.recipe_section import Count, Decay, Positive, Section, Share
+from model_export.recipe_section import Count, Positive, Section
 from model_export.skeleton import resolve_skeleton
 from service.contract.bundle_manifest import Keypoints, Licence, describe_problems
 from service.contract.coco_results import WHOLEBODY_COUNT
@@ -35,6 +36,7 @@ from service.contract.model_output import BlurKernel
 
 DATA_VARIABLE = "FOCALPOINT_DATA"
 ChannelOrder = Literal["rgb", "bgr"]
+CorruptedShare = Annotated[float, Field(gt=0, lt=1)]
 _UNION_TAGS = (
     "annotated",
     "synthetic",
@@ -70,7 +72,8 @@ class AnnotatedData(Section):
     annotation file (to the folder itself, where a format's annotations are a folder). Either `validation` names the
     annotations to validate on, or `validation_share` takes about that share of the pictures of `train` out for it, see
     `data/content_split.py`. With `skip_bad` a faulty object or picture is skipped and counted; without it, it is an
-    error.
+    error. With `corrupted_share` that share of the training labels is made wrong on purpose, see
+    `data/label_corruption.py`.
     """
 
     format: Annotated[str, AfterValidator(_known_format)]
@@ -81,6 +84,7 @@ class AnnotatedData(Section):
     train_images: str | None = None
     validation_images: str | None = None
     skip_bad: bool = False
+    corrupted_share: CorruptedShare | None = None
 
     @model_validator(mode="after")
     def _one_validation(self) -> Self:
@@ -114,11 +118,12 @@ class AnnotatedData(Section):
 
 
 class SyntheticData(Section):
-    """Drawn faces with exact truth (see `data/synthetic.py`)."""
+    """Drawn faces with exact truth (see `data/synthetic.py`), but for a `corrupted_share` of the training labels."""
 
     format: Literal["synthetic"]
     train_count: Count
     validation_count: Count
+    corrupted_share: CorruptedShare | None = None
 
 
 def _kind_of_data(values: Any) -> str:
@@ -198,30 +203,6 @@ class Codec(Section):
         return self
 
 
-class AdversarialFocal(Section):
-    """Adversarial Focal Loss: Algorithm 2 of the paper, and the decisions that it leaves open.
-
-    Attributes:
-        enabled: without it every difficulty is one (`--no-afl`).
-        place: how the topology reads a keypoint's place from a predicted heatmap.
-        existence: which keypoints exist for the critic: `label` takes the label's visibility on both sides; with
-            `prediction` a predicted keypoint exists where its heatmap responds above `threshold`.
-        threshold: response that counts, for `thresholded_centroid` and for existence by prediction.
-        weights: `as_printed` multiplies by the score itself; `mean_one` scales the scores of a batch to mean one.
-        gradient_penalty: lambda.
-        critic_learning_rate, critic_betas: Adam's.
-    """
-
-    enabled: bool
-    place: Literal["soft_argmax", "peak", "thresholded_centroid"]
-    existence: Literal["label", "prediction"]
-    threshold: Share
-    weights: Literal["as_printed", "mean_one"]
-    gradient_penalty: Positive
-    critic_learning_rate: Positive
-    critic_betas: tuple[Decay, Decay]
-
-
 class Bundle(Section):
     """What the exported bundle says of itself."""
 
@@ -267,6 +248,21 @@ class Recipe(Section):
             )
         if not self.base_losses:
             raise ValueError("base_losses names no loss")
+        return self
+
+    @model_validator(mode="after")
+    def _difficulties_fit(self) -> Self:
+        afl = self.adversarial_focal
+        if afl.acts_per == "keypoint" and afl.true_side == "better_half":
+            raise ValueError(
+                "adversarial_focal.acts_per keypoint compares a prediction with its own label, which true_side "
+                "better_half does not: expected true_side labels or jittered_labels"
+            )
+        if afl.whole_batch_key is not None and self.optimisation.accumulation > 1:
+            raise ValueError(
+                f"adversarial_focal.{afl.whole_batch_key} needs a whole batch at once: expected "
+                f"optimisation.accumulation 1, found {self.optimisation.accumulation}"
+            )
         return self
 
     @model_validator(mode="after")
@@ -323,7 +319,7 @@ def parse_recipe(values: dict[str, Any], origin: str) -> Recipe:
         RecipeError: a key is unknown, missing or impossible.
     """
     try:
-        return Recipe.model_validate(values)
+        return Recipe.model_validate(write_out_form(values, origin))
     except ValidationError as error:
         raise RecipeError(f"{origin}: {describe_problems(error, union_tags=_UNION_TAGS)}") from error
 

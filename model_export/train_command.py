@@ -15,7 +15,12 @@ from model_export.base_losses import weighted_sum
 from model_export.curves import draw_curves
 from model_export.data.epoch_batches import check_shares
 from model_export.data.splits import shared_pictures, training_samples, validation_samples
-from model_export.devices import check_devices, check_precision, describe_devices, fabric_on_devices
+from model_export.devices import (
+    check_devices,
+    check_precision,
+    describe_devices,
+    fabric_on_devices,
+)
 from model_export.epoch_record import EpochRecord
 from model_export.errors import RecipeError, TrainingInputError
 from model_export.networks.map_size import map_size
@@ -46,12 +51,21 @@ def choose_recipe(
     if seed is not None:
         changes.append(f"seed={seed}")
     recipe = load_recipe(recipe_path, changes)
-    check_maps(recipe)
-    weighted_sum(recipe.base_losses, recipe.codec.decoding)
+    check_recipe(recipe)
     check_devices(devices)
-    check_precision(recipe.optimisation.precision)
     check_shares(recipe.optimisation.batch_size, devices, recipe.optimisation.accumulation)
     return recipe
+
+
+def check_recipe(recipe: Recipe) -> None:
+    """Refuse what cannot be trained, as far as that is known without data.
+
+    Raises:
+        RecipeError: network, codec and base losses do not go together, or this machine lacks the precision.
+    """
+    check_maps(recipe)
+    weighted_sum(recipe.base_losses, recipe.codec.decoding)
+    check_precision(recipe.optimisation.precision)
 
 
 def check_maps(recipe: Recipe) -> None:

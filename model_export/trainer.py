@@ -6,6 +6,7 @@ optimisers in one step stay ordinary code (Accelerate would do the same but brin
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import cv2
@@ -15,22 +16,26 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader, Dataset
 
-from model_export.adversarial_focal import Critic
+from model_export.adversarial_focal import Chance
 from model_export.base_losses import Target, weighted_sum
+from model_export.chance import draw_chance
 from model_export.checkpoint_reading import Weights
+from model_export.critic import Critic
 from model_export.data.dataset import CropSample, TrainingCrops, ValidationCrops
 from model_export.data.epoch_batches import EpochBatches
 from model_export.data.keypoint_sample import KeypointSample
 from model_export.data.loading import loaded
-from model_export.devices import mean_over_devices
+from model_export.devices import check_whole_batch, gather_over_devices, mean_over_devices
+from model_export.difficulty_history import empty_epoch
 from model_export.epoch_record import EpochProgress, EpochRecord, step_moments
 from model_export.heatmap_decoding import to_heatmap
 from model_export.image_normalisation import normalise
 from model_export.networks import build_network
 from model_export.optimisers import advance, build_optimiser, build_schedule, settling_rate
 from model_export.recipe import Recipe
+from model_export.running_statistics import RunningStatistics
 from model_export.synchronised_batch_norm import synchronise_batch_norm
-from model_export.training_step import BatchPart, TrainingStep
+from model_export.training_step import BatchPart, StepRecord, TrainingStep
 from model_export.updates import CriticUpdate, NetworkUpdate
 from model_export.validation import validate
 
@@ -57,6 +62,7 @@ class Trainer:
         validation: Sequence[KeypointSample],
         initial_weights: Weights | None = None,
     ):
+        check_whole_batch(recipe.adversarial_focal, fabric.world_size)
         self.recipe, self.fabric = recipe, fabric
         settings = recipe.optimisation
         torch.manual_seed(recipe.seed)
@@ -106,6 +112,7 @@ class Trainer:
             afl=afl,
         )
         self.epoch, self.progress = 0, EpochProgress()
+        self.history_4S = empty_epoch(len(crops), fabric.device)  # of the epoch under way, or the last one
 
     def _loader(self, crops: Dataset[CropSample], **batches: Any) -> DataLoader[CropSample]:
         workers = self.recipe.optimisation.loader_workers
@@ -132,6 +139,8 @@ class Trainer:
         """
         settings, steps = self.recipe.optimisation, self.batches.steps_per_epoch
         self.batches.epoch, self.batches.first_step = self.epoch, self.progress.steps
+        if not self.progress.steps:
+            self.history_4S = torch.full_like(self.history_4S, torch.nan)
         self.network.train()
         constant_rate = settling_rate(settings, self.epoch)
         if constant_rate is not None:
@@ -169,24 +178,38 @@ class Trainer:
         Returns:
             the step's moments over all devices, see `epoch_record.step_moments`.
         """
-        # Every process draws for the whole batch and takes its share: the random state is the same in all of them, and
-        # so is what becomes of a sample whichever device it falls to. On the CPU: checkpoints carry that state.
-        size = len(parts[0]["index"])
-        mixing = torch.rand(self.fabric.world_size, len(parts), size)[self.fabric.global_rank]
-        batch = [self._prepare(part, alpha) for part, alpha in zip(parts, mixing, strict=True)]
-        record = self.step(batch)
+        afl, size = self.recipe.adversarial_focal, len(parts[0]["index"])
+        chances = draw_chance(
+            afl,
+            devices=self.fabric.world_size,
+            rank=self.fabric.global_rank,
+            parts=len(parts),
+            size=size,
+            keypoint_count=len(self.recipe.keypoints.names),
+        )
+        batch = [self._prepare(part, chance) for part, chance in zip(parts, chances, strict=True)]
+        record = self.step(batch, weighted=self.epoch >= afl.critic_warm_up_epochs)
         self.averaged.update_parameters(self.network.module)
+        self._note(parts, record)
         return mean_over_devices(self.fabric, step_moments(record))
 
-    def _prepare(self, part: CropSample, mixing: torch.Tensor) -> BatchPart:
+    def _note(self, parts: Sequence[CropSample], record: StepRecord) -> None:
+        """Add the step's samples, of all devices, to the epoch's score history."""
+        missing = torch.cat([(~part["visible"]).sum(dim=1) for part in parts])
+        index = torch.cat([part["index"] for part in parts])
+        of_labels = self.fabric.to_device(torch.stack([missing, index]).double())
+        columns = [record.difficulty_N, record.base_loss_N, record.error_N, *of_labels]
+        gathered = gather_over_devices(self.fabric, torch.stack([column.double() for column in columns]))
+        self.history_4S[:, gathered[-1].long()] = gathered[:-1].to(self.history_4S.dtype)
+
+    def _prepare(self, part: CropSample, chance: Chance) -> BatchPart:
         codec = self.recipe.keypoint_codec
         crops, points = self.fabric.to_device(part["crop"]), part["points_in_crop"]
         images = normalise(crops, self.recipe.input.channel_order).contiguous(memory_format=torch.channels_last)
         heatmaps = torch.from_numpy(codec.encode(points.numpy()))
         target = Target(heatmaps, to_heatmap(points, codec), part["visible"])
-        return BatchPart(
-            images, Target(*(self.fabric.to_device(part) for part in target)), self.fabric.to_device(mixing)
-        )
+        to_device = self.fabric.to_device
+        return BatchPart(images, Target(*(to_device(values) for values in target)), to_device(chance))
 
     def state(self) -> dict[str, Any]:
         """Everything that a resume needs, as tensors and plain values; the same in every process."""
@@ -201,6 +224,8 @@ class Trainer:
             "loss_scale": self.fabric.strategy.precision.state_dict(),
             "critic": self.critic.state_dict() if with_critic else None,
             "critic_optimiser": self.critic_optimiser.state_dict() if with_critic else None,
+            "statistics": asdict(self.step.statistics),
+            "history": self.history_4S,
             "random_state": torch.get_rng_state(),
             "gpu_random_state": torch.cuda.get_rng_state() if self.fabric.device.type == "cuda" else None,
         }
@@ -216,6 +241,8 @@ class Trainer:
         if self.step.critic is not None:
             self.critic.load_state_dict(state["critic"])
             self.critic_optimiser.load_state_dict(state["critic_optimiser"])
+        self.step.statistics = RunningStatistics(**state["statistics"])
+        self.history_4S = self.fabric.to_device(state["history"])
         torch.set_rng_state(state["random_state"])
         if state["gpu_random_state"] is not None and self.fabric.device.type == "cuda":
             torch.cuda.set_rng_state(state["gpu_random_state"])

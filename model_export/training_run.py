@@ -9,6 +9,7 @@ from lightning_fabric import Fabric
 from model_export.checkpoint_reading import Weights
 from model_export.data.keypoint_sample import KeypointSample
 from model_export.devices import describe_devices
+from model_export.difficulty_history import write_epoch
 from model_export.epoch_record import EpochRecord
 from model_export.recipe import Recipe
 from model_export.run_folder import RunFolder
@@ -60,6 +61,7 @@ def train(
     while trainer.epoch < recipe.optimisation.epochs:
         record = trainer.run_epoch(checkpoint_when_due)
         if fabric.is_global_zero:
+            write_epoch(run.path, record["epoch"], trainer.history_4S)
             run.append_metrics(record)
             run.save_checkpoint(trainer.state())
             written = time.monotonic()

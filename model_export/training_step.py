@@ -2,24 +2,27 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import nn
 
 from model_export.adversarial_focal import (
-    Critic,
-    criticise,
+    Chance,
     difficulty,
-    label_points,
-    predicted_points,
-    topology,
+    in_range,
+    judge,
+    mean_over_visible,
+    per_sample,
     weight_scale,
+    weights,
 )
+from model_export.adversarial_focal_section import AdversarialFocal
 from model_export.base_losses import BaseLoss, Target
-from model_export.heatmap_decoding import read_maps
-from model_export.recipe import AdversarialFocal
+from model_export.critic import Critic
+from model_export.heatmap_decoding import Prediction, read_maps
+from model_export.running_statistics import RunningStatistics
 from service.contract.keypoint_codec import KeypointCodec
 
 
@@ -29,19 +32,27 @@ class BatchPart(NamedTuple):
     Attributes:
         images_N3HW: normalised.
         target: their labels.
-        mixing_N: alpha of the critic's gradient penalty, uniform in [0, 1).
+        chance: what is drawn for them.
     """
 
     images_N3HW: torch.Tensor
     target: Target
-    mixing_N: torch.Tensor
+    chance: Chance
 
 
 class StepRecord(NamedTuple):
-    """What a step did on this device, per sample: unweighted base loss and difficulty (N,); the critic's objective."""
+    """What a step did on this device, all detached.
+
+    Attributes:
+        base_loss_N: unweighted.
+        difficulty_N: its mean over a sample's visible keypoints, where each has its own; one in the vanilla arm.
+        error_N: mean distance of a sample's visible keypoints from their labels, in crop pixels.
+        critic_objective: L_d; zero in the vanilla arm.
+    """
 
     base_loss_N: torch.Tensor
     difficulty_N: torch.Tensor
+    error_N: torch.Tensor
     critic_objective: torch.Tensor
 
 
@@ -55,7 +66,7 @@ class Update(Protocol):
         """One step with the gradients so far, averaged over the devices and times a scalar; then forget them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class TrainingStep:
     """f updates with respect to difficulty times base loss, d with respect to its own objective, once each per batch.
 
@@ -64,6 +75,7 @@ class TrainingStep:
         network_update, critic_update: their optimisers.
         mean_over_devices: of a tensor.
         without_sync: context in which f's gradients stay on the device, if its argument is true.
+        statistics: of the steps so far; each step replaces them.
     """
 
     network: nn.Module
@@ -75,43 +87,74 @@ class TrainingStep:
     base_loss: BaseLoss
     codec: KeypointCodec
     afl: AdversarialFocal
+    statistics: RunningStatistics = field(default_factory=RunningStatistics)
 
-    def __call__(self, parts: Sequence[BatchPart]) -> StepRecord:
+    def __call__(self, parts: Sequence[BatchPart], *, weighted: bool = True) -> StepRecord:
         """One batch, in parts of equal size; exactly the step of the whole batch, but for batch norm's statistics.
 
-        Weights of mean one divide by the mean difficulty of the whole batch, which is known only after its last part:
-        a factor common to all samples, it multiplies the gathered gradient.
+        Weights of mean one divide by the mean weight of the whole batch, which is known only after its last part: a
+        factor common to all samples, it multiplies the gathered gradient. Running statistics are those from before.
+
+        Args:
+            parts: of this device's share of the batch.
+            weighted: without it the critic learns and all weights are one.
         """
-        share, records = 1 / len(parts), []
+        share, forwards = 1 / len(parts), []
         for number, part in enumerate(parts, start=1):
             with self.without_sync(number < len(parts)):
-                record, base_loss_N = self._forward(part, share)
-                self.network_update.accumulate(share * (record.difficulty_N * base_loss_N).mean())
-            records.append(record)
-        base_loss_N, difficulty_N = (torch.cat([record[field] for record in records]) for field in (0, 1))
-        objective = torch.stack([record.critic_objective for record in records]).mean()
-
+                forward = self._forward(part, share, weighted=weighted)
+                self.network_update.accumulate(share * forward.afl_N.mean())
+            forwards.append(forward)
         if self.critic is not None:
             self.critic_update.apply()
-        mean_difficulty = self.mean_over_devices(difficulty_N.mean())
-        self.network_update.apply(weight_scale(mean_difficulty, self.afl))
-        return StepRecord(base_loss_N, difficulty_N, objective)
 
-    def _forward(self, part: BatchPart, share: float) -> tuple[StepRecord, torch.Tensor]:
-        """Base loss and difficulty of each sample; the critic's gradient is added to what has gathered."""
-        target = part.target
+        columns = torch.stack([torch.cat(column) for column in zip(*(one.columns for one in forwards), strict=True)])
+        base_loss_N, difficulty_N, error_N, *_ = columns
+        _, _, error, weight, quality, quality_squared = self.mean_over_devices(columns.mean(dim=1))
+        self.network_update.apply(weight_scale(weight, self.afl))
+        self.statistics = self.statistics.updated(quality, quality_squared, error)
+        objective = torch.stack([one.critic_objective for one in forwards]).mean()
+        return StepRecord(base_loss_N, difficulty_N, error_N, objective)
+
+    def _forward(self, part: BatchPart, share: float, *, weighted: bool) -> "_Forward":
+        """The loss of each sample; the critic's gradient is added to what has gathered."""
+        target, visible_NK = part.target, part.target.visible_NK
         prediction = read_maps(self.network(part.images_N3HW).float(), self.codec)
-        base_loss_NK = self.base_loss(prediction, target) * target.visible_NK
-        base_loss_N = base_loss_NK.sum(dim=1) / target.visible_NK.sum(dim=1).clamp_min(1)
+        base_loss_NK = self.base_loss(prediction, target) * visible_NK
+        base_loss_N = mean_over_visible(base_loss_NK.detach(), visible_NK)
+        error_N = mean_error(prediction, target, self.codec)
         if self.critic is None:
-            return StepRecord(
-                base_loss_N.detach(), torch.ones_like(base_loss_N), base_loss_N.new_zeros(())
-            ), base_loss_N
+            one, none = torch.ones_like(base_loss_N), torch.zeros_like(base_loss_N)
+            columns = (base_loss_N, one, error_N, one, none, none)
+            return _Forward(mean_over_visible(base_loss_NK, visible_NK), columns, base_loss_N.new_zeros(()))
 
-        size = self.codec.heatmap_width, self.codec.heatmap_height
-        with torch.no_grad():
-            true = topology(label_points(target), *size)
-            predicted = topology(predicted_points(prediction, target, self.afl), *size)
-        objective, quality_N = criticise(self.critic, true, predicted, part.mixing_N, self.afl.gradient_penalty)
+        objective, quality_Nk = judge(
+            self.critic, prediction, target, part.chance, base_loss_N, self.statistics, self.codec, self.afl
+        )
         self.critic_update.accumulate(share * objective)
-        return StepRecord(base_loss_N.detach(), difficulty(quality_N), objective.detach()), base_loss_N
+        difficulty_Nk = difficulty(in_range(quality_Nk, self.statistics, self.afl))
+        weight_Nk = weights(difficulty_Nk, base_loss_NK, visible_NK, part.chance.lots_NK, self.afl)
+        if not weighted:
+            weight_Nk = torch.ones_like(weight_Nk)
+        afl_N = mean_over_visible(weight_Nk * base_loss_NK, visible_NK)  # equation 4
+        difficulty_N, weight_N, quality_N, quality_squared_N = (
+            per_sample(values, visible_NK, self.afl)
+            for values in (difficulty_Nk, weight_Nk, quality_Nk, quality_Nk.square())
+        )
+        columns = (base_loss_N, difficulty_N, error_N, weight_N, quality_N, quality_squared_N)
+        return _Forward(afl_N, columns, objective.detach())
+
+
+class _Forward(NamedTuple):
+    """One part's losses, with their graph; what is known of its samples, (N,) each; and the critic's objective."""
+
+    afl_N: torch.Tensor
+    columns: tuple[torch.Tensor, ...]
+    critic_objective: torch.Tensor
+
+
+def mean_error(prediction: Prediction, target: Target, codec: KeypointCodec) -> torch.Tensor:
+    """Mean distance (N,) of the decoded places of visible keypoints from their labels, in crop pixels."""
+    difference = prediction.points_in_heatmap_NK2.detach() - target.points_in_heatmap_NK2
+    distance_NK = (difference * difference.new_tensor(codec.cell_size)).norm(dim=-1)
+    return mean_over_visible(distance_NK, target.visible_NK)

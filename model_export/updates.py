@@ -6,7 +6,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from model_export.adversarial_focal import Critic
+from model_export.critic import Critic
 from model_export.devices import average_gradients
 
 

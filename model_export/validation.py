@@ -1,6 +1,6 @@
-"""Validation during training: the averaged weights on the samples' boxes, by the recipe's first metric."""
+"""Validation by torch: the averaged weights on the samples' boxes; during training by the recipe's first metric."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from model_export.metrics.coco_truth import image_ids
 from model_export.metrics.measuring import INSTANCE_METRICS, measure
 from model_export.metrics.predictions import Instance, OksTruth, Predictions, seen_area
 from model_export.metrics.recipe_truth import oks_truth
+from model_export.metrics.settings import MetricSettings
 from model_export.recipe import Recipe
 
 
@@ -31,6 +32,29 @@ def validate(
         recipe: its codec and metrics.
         device: the network's.
     """
+    followed = recipe.evaluation.metrics[:1]
+    figures = measure(followed, predict(network, batches, crops, recipe, followed, device))
+    return {f"{VALIDATION_PREFIX}{figure.metric}": figure.json_value for figure in figures}
+
+
+def predict(
+    network: nn.Module,
+    batches: Iterable[CropSample],
+    crops: ValidationCrops,
+    recipe: Recipe,
+    metrics: Sequence[MetricSettings],
+    device: torch.device,
+) -> Predictions:
+    """What the network finds in each crop, in image pixels, with the truth that the metrics compare it with.
+
+    Args:
+        network: gives maps; is left in the mode of evaluation.
+        batches: of the crops, in their order.
+        crops: where they come from.
+        recipe: its codec and data.
+        metrics: that are to be measured.
+        device: the network's.
+    """
     network.eval()
     codec, points, scores = recipe.keypoint_codec, [], []
     with torch.inference_mode():
@@ -38,11 +62,9 @@ def validate(
             prediction = read_maps(network(normalise(batch["crop"].to(device), recipe.input.channel_order)), codec)
             points.append(to_crop(prediction.points_in_heatmap_NK2, codec).cpu().numpy())
             scores.append(prediction.heatmaps_NKhw.amax(dim=(2, 3)).clamp(0, 1).cpu().numpy())
-    followed = recipe.evaluation.metrics[0]
-    truth = oks_truth(recipe, crops.samples) if followed.kind in INSTANCE_METRICS else None
-    predictions = _in_images(crops, np.concatenate(points), np.concatenate(scores), truth)
-    figures = measure((followed,), predictions)
-    return {f"{VALIDATION_PREFIX}{figure.metric}": figure.json_value for figure in figures}
+    of_instances = any(metric.kind in INSTANCE_METRICS for metric in metrics)
+    truth = oks_truth(recipe, crops.samples) if of_instances else None
+    return _in_images(crops, np.concatenate(points), np.concatenate(scores), truth)
 
 
 def _in_images(

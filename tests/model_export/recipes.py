@@ -5,6 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from model_export.adversarial_focal_section import FORMS, AdversarialFocal
 from model_export.recipe import Recipe, parse_recipe
 from model_export.skeleton import resolve_skeleton
 
@@ -29,3 +30,8 @@ def small_recipe(**changes: dict[str, Any]) -> Recipe:
     for section, update in changes.items():
         values[section] = values[section] | update
     return parse_recipe(values, "a test")
+
+
+def afl_settings(**changes: object) -> AdversarialFocal:
+    """AFL as printed, but for the peak as place, existence by the label, and `changes`."""
+    return AdversarialFocal.model_validate(FORMS["as_printed"] | {"place": "peak", "existence": "label"} | changes)

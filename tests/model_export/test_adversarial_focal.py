@@ -1,140 +1,31 @@
-"""Adversarial Focal Loss: topology, critic, objective, difficulty."""
+"""From the critic's quality to what multiplies the loss, for every form and control."""
 
-import numpy as np
 import pytest
 import torch
 
 from model_export.adversarial_focal import (
-    Critic,
-    PointSet,
-    criticise,
+    Chance,
     difficulty,
-    predicted_points,
-    topology,
+    in_range,
+    judge,
+    judge_halves,
+    shortfall_of_keypoints,
+    true_points,
     weight_scale,
+    weights,
 )
 from model_export.base_losses import Target
+from model_export.critic import Critic, criticise
 from model_export.heatmap_decoding import read_maps
-from model_export.recipe import AdversarialFocal
+from model_export.running_statistics import RunningStatistics
+from model_export.topology import PointSet, topology
 from service.contract.keypoint_codec import KeypointCodec
+from tests.model_export.recipes import afl_settings
 
-WIDTH, HEIGHT = 32, 24
-CODEC = KeypointCodec(WIDTH, HEIGHT, 4, 1.0, "peak")
-
-
-def settings(**changes: object) -> AdversarialFocal:
-    values = {
-        "enabled": True,
-        "place": "peak",
-        "existence": "label",
-        "threshold": 0.1,
-        "weights": "as_printed",
-        "gradient_penalty": 10.0,
-        "critic_learning_rate": 2e-4,
-        "critic_betas": (0.5, 0.999),
-    }
-    return AdversarialFocal.model_validate(values | changes)
-
-
-def points(*places: tuple[float, float], exists: list[bool] | None = None) -> PointSet:
-    return PointSet(torch.tensor([places]), torch.tensor([exists or [True] * len(places)]))
-
-
-def test_planar_affinity_is_one_minus_distance_over_the_diagonal() -> None:
-    planar = topology(points((0.0, 0.0), (24.0, 18.0), (0.0, 18.0)), 32, 24)[0, 0]  # the diagonal is 40
-    expected = [[1, 1 - 30 / 40, 1 - 18 / 40], [1 - 30 / 40, 1, 1 - 24 / 40], [1 - 18 / 40, 1 - 24 / 40, 1]]
-    assert torch.allclose(planar, torch.tensor(expected))
-
-
-def test_angular_affinity_is_the_angle_at_the_centroid() -> None:
-    # A square around its centroid (2, 2): neighbours stand at a right angle, opposite corners at a straight one.
-    angular = topology(points((0.0, 0.0), (4.0, 0.0), (4.0, 4.0), (0.0, 4.0)), 32, 24)[0, 1]
-    expected = [[1, 0.5, 0, 0.5], [0.5, 1, 0.5, 0], [0, 0.5, 1, 0.5], [0.5, 0, 0.5, 1]]
-    assert torch.allclose(angular, torch.tensor(expected), atol=1e-6)
-
-
-def test_a_missing_keypoint_has_empty_rows_and_does_not_move_the_others() -> None:
-    whole = topology(points((0.0, 0.0), (6.0, 2.0), (3.0, 9.0)), 32, 24)
-    with_ghost = topology(
-        points((0.0, 0.0), (30.0, 23.0), (6.0, 2.0), (3.0, 9.0), exists=[True, False, True, True]), 32, 24
-    )
-    kept = [0, 2, 3]
-    assert torch.allclose(with_ghost[:, :, kept][..., kept], whole, atol=1e-6)
-    assert not with_ghost[:, :, 1].any()
-    assert not with_ghost[..., 1].any()
-
-
-def test_degenerate_sets_are_finite_and_keep_a_diagonal_of_one() -> None:
-    one_place = topology(points((5.0, 5.0), (5.0, 5.0)), 32, 24)
-    assert torch.isfinite(one_place).all()
-    assert (one_place.diagonal(dim1=2, dim2=3) == 1).all()
-    assert not topology(points((5.0, 5.0), (1.0, 1.0), exists=[False, False]), 32, 24).any()
-
-
-@pytest.mark.parametrize("keypoint_count", [5, 17, 68, 133])
-def test_the_critic_serves_any_number_of_keypoints(keypoint_count: int) -> None:
-    critic = Critic()
-    assert critic(torch.rand(3, 2, keypoint_count, keypoint_count)).shape == (3,)
-    # 2(v) of the DCGAN family on two channels, global pooling and no batch norm: 97,425.
-    assert sum(parameter.numel() for parameter in critic.parameters()) == 97_425
-
-
-@pytest.mark.parametrize("keypoint_count", [5, 16, 68])
-def test_the_slope_and_its_gradient_are_those_of_automatic_differentiation(keypoint_count: int) -> None:
-    torch.manual_seed(0)
-    critic = Critic().double()
-    topologies = torch.rand(3, 2, keypoint_count, keypoint_count, dtype=torch.double).requires_grad_()
-    (expected,) = torch.autograd.grad(critic(topologies).sum(), topologies, create_graph=True)
-    slope = critic.slope(topologies)
-    assert torch.allclose(slope, expected, atol=1e-12)
-    weights = [parameter for name, parameter in critic.named_parameters() if name.endswith("weight")]
-    for found, true in zip(
-        torch.autograd.grad(slope.norm(), weights), torch.autograd.grad(expected.norm(), weights), strict=True
-    ):
-        assert torch.allclose(found, true, atol=1e-12)
-
-
-def test_the_objective_is_that_of_algorithm_two() -> None:
-    torch.manual_seed(0)
-    critic, true, predicted = Critic(), torch.rand(4, 2, 6, 6), torch.rand(4, 2, 6, 6)
-    mixing = torch.rand(4)
-    output = criticise(critic, true, predicted, mixing, penalty=10.0)
-
-    total = torch.zeros(())
-    for y, y_predicted, alpha in zip(true, predicted, mixing, strict=True):
-        mixup = (alpha * y + (1 - alpha) * y_predicted).unsqueeze(0).requires_grad_()
-        (slope,) = torch.autograd.grad(critic(mixup).sum(), mixup)
-        gp_term = 10.0 * (slope.norm() - 1) ** 2
-        total += (-critic(y.unsqueeze(0)) + critic(y_predicted.unsqueeze(0)) + gp_term).squeeze()
-    assert torch.allclose(output.objective, total / 4, rtol=1e-4)
-    assert torch.allclose(output.predicted_quality_N, critic(predicted), atol=1e-6)
-
-
-def test_the_gradient_penalty_reaches_every_weight_that_shapes_the_slope() -> None:
-    torch.manual_seed(0)
-    critic, same = Critic(), torch.rand(4, 2, 6, 6)
-    objective = criticise(critic, same, same, torch.rand(4), penalty=10.0).objective  # only gp_term is left
-    objective.backward()  # type: ignore[no-untyped-call]
-    weights = [parameter for name, parameter in critic.named_parameters() if name.endswith("weight")]
-    assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in weights)
-
-
-def test_a_trained_critic_gives_a_worse_topology_the_greater_difficulty() -> None:
-    torch.manual_seed(0)
-    critic = Critic()
-    optimiser = torch.optim.Adam(critic.parameters(), 1e-3, (0.5, 0.999))
-    shape = torch.tensor([[4.0, 4.0], [12.0, 4.0], [8.0, 9.0], [5.0, 14.0], [11.0, 14.0]])
-    everywhere = torch.ones(32, 5, dtype=torch.bool)
-
-    def near(spread: float) -> torch.Tensor:
-        return topology(PointSet(shape + spread * torch.randn(32, 5, 2), everywhere), 16, 16)
-
-    for _ in range(60):
-        optimiser.zero_grad()
-        objective = criticise(critic, near(0.1), near(2.0), torch.rand(32), penalty=10.0).objective
-        objective.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-    assert difficulty(critic(near(2.0))).mean() > difficulty(critic(near(0.1))).mean()
+CODEC = KeypointCodec(16, 12, 4, 1.0, "peak")
+SCORES = torch.tensor([[0.2], [0.8], [0.4], [0.6]])
+LOSSES = torch.tensor([[4.0, 0.0], [1.0, 9.0], [3.0, 1.0], [2.0, 0.0]])
+SEEN = torch.tensor([[True, False], [True, True], [True, False], [True, False]])  # means 4, 5, 3, 2
 
 
 def test_difficulty_is_the_detached_sigmoid_of_minus_the_quality() -> None:
@@ -146,40 +37,156 @@ def test_difficulty_is_the_detached_sigmoid_of_minus_the_quality() -> None:
 
 def test_weights_are_the_score_or_the_score_scaled_to_mean_one() -> None:
     score = torch.tensor([0.2, 0.4, 0.6])
-    assert weight_scale(score.mean(), settings(weights="as_printed")) == 1
-    scaled = score * weight_scale(score.mean(), settings(weights="mean_one"))
+    assert weight_scale(score.mean(), afl_settings(weights="as_printed")) == 1
+    scaled = score * weight_scale(score.mean(), afl_settings(weights="mean_one"))
     assert torch.allclose(scaled, torch.tensor([0.5, 1.0, 1.5]))
 
 
-def _prediction_and_target() -> tuple[torch.Tensor, Target]:
-    """One bright peak beside a fainter one, one response below the threshold, and one that is not labelled."""
-    heatmaps = torch.zeros(1, 3, HEIGHT, WIDTH)
-    heatmaps[0, 0, 10, 8], heatmaps[0, 0, 10, 12] = 0.9, 0.3
-    heatmaps[0, 1, 5, 5] = 0.05
-    heatmaps[0, 2, 7, 7] = 0.8
-    target = Target(torch.zeros_like(heatmaps), torch.zeros(1, 3, 2), torch.tensor([[True, True, False]]))
-    return heatmaps, target
+def test_the_strength_is_an_exponent() -> None:
+    assert torch.equal(weights(SCORES, LOSSES, SEEN, None, afl_settings()), SCORES)
+    assert torch.allclose(weights(SCORES, LOSSES, SEEN, None, afl_settings(strength=2.0)), SCORES**2)
+    assert torch.allclose(weights(SCORES, LOSSES, SEEN, None, afl_settings(strength=0.5)), SCORES.sqrt())
 
 
 @pytest.mark.parametrize(
-    ("existence", "expected"), [("label", [True, True, False]), ("prediction", [True, False, True])]
+    ("control", "expected"),
+    [
+        ("none", [0.2, 0.8, 0.4, 0.6]),
+        ("shuffled", [0.6, 0.2, 0.4, 0.8]),  # the lots put the last first, then the first, third and second
+        ("loss_ranked", [0.6, 0.8, 0.4, 0.2]),  # losses 4, 5, 3, 2: the smallest weight to the last
+        ("uniform", [0.5, 0.5, 0.5, 0.5]),
+    ],
 )
-def test_existence_comes_from_the_label_or_from_the_response(existence: str, expected: list[bool]) -> None:
-    heatmaps, target = _prediction_and_target()
-    found = predicted_points(read_maps(heatmaps, CODEC), target, settings(existence=existence))
-    assert found.exists_NK[0].tolist() == expected
+def test_a_control_hands_out_the_same_mean(control: str, expected: list[float]) -> None:
+    lots = torch.tensor([[0.3, 0.0], [0.9, 0.0], [0.5, 0.0], [0.1, 0.0]])
+    found = weights(SCORES, LOSSES, SEEN, lots, afl_settings(control=control))
+    assert found.squeeze(1).tolist() == pytest.approx(expected)
+    assert found.mean().item() == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize(("place", "expected_x"), [("peak", 8.0), ("thresholded_centroid", 9.0), ("soft_argmax", 9.0)])
-def test_a_place_is_read_as_the_recipe_says(place: str, expected_x: float) -> None:
-    heatmaps, target = _prediction_and_target()
-    found = predicted_points(read_maps(heatmaps, CODEC), target, settings(place=place))
-    assert np.allclose(found.points_NK2[0, 0], [expected_x, 10.0], atol=1e-4)
+def test_controls_of_keypoints_leave_the_invisible_ones_out() -> None:
+    """The weights of invisible keypoints, 0.9 here, go to nobody."""
+    scores = torch.tensor([[0.2, 0.9], [0.8, 0.1], [0.4, 0.9], [0.6, 0.9]])
+    ranked = weights(scores, LOSSES, SEEN, None, afl_settings(control="loss_ranked", acts_per="keypoint"))
+    # Losses 4; 1, 9; 3; 2 take 0.1, 0.2, 0.4, 0.6, 0.8 in their order.
+    assert ranked[SEEN].tolist() == pytest.approx([0.6, 0.1, 0.8, 0.4, 0.2])
+    uniform = weights(scores, LOSSES, SEEN, None, afl_settings(control="uniform", acts_per="keypoint"))
+    assert uniform[SEEN].tolist() == pytest.approx([0.42] * 5)
 
 
-def test_a_map_with_no_response_above_the_threshold_has_its_place_at_its_peak() -> None:
-    """Not in the middle of the map, where every empty map would lie."""
-    heatmaps, target = _prediction_and_target()
-    found = predicted_points(read_maps(heatmaps, CODEC), target, settings(place="thresholded_centroid"))
-    assert found.exists_NK[0, 1]
-    assert np.allclose(found.points_NK2[0, 1], [5.0, 5.0], atol=1e-4)
+def test_the_score_is_kept_in_range_by_statistics_from_before() -> None:
+    quality = torch.tensor([[1.0], [5.0]])
+    statistics = RunningStatistics().updated(*(torch.tensor(value) for value in (3.0, 13.0, 2.0)))
+    assert torch.equal(in_range(quality, statistics, afl_settings()), quality)
+    assert in_range(quality, statistics, afl_settings(score="centred")).tolist() == [[-2.0], [2.0]]
+    assert in_range(quality, statistics, afl_settings(score="standardised")).tolist() == [[-1.0], [1.0]]
+    first = RunningStatistics()  # knows nothing: as printed
+    assert torch.equal(in_range(quality, first, afl_settings(score="standardised")), quality)
+
+
+def test_running_statistics_are_the_mean_of_the_first_steps_and_then_forget() -> None:
+    statistics = RunningStatistics()
+    for value in (1.0, 2.0, 6.0):
+        statistics = statistics.updated(torch.tensor(value), torch.tensor(value**2 + 4.0), torch.tensor(2 * value))
+    assert statistics.quality_mean.item() == pytest.approx(3.0)
+    assert statistics.quality_variance.item() == pytest.approx(4.0)  # within batches: the drift between is none of it
+    assert statistics.error.item() == pytest.approx(6.0)
+    for _ in range(60):
+        statistics = statistics.updated(torch.tensor(7.0), torch.tensor(49.0), torch.tensor(0.0))
+    assert statistics.quality_mean.item() == pytest.approx(7.0, abs=0.02)
+
+
+def batch(count: int = 6) -> tuple[torch.Tensor, Target]:
+    torch.manual_seed(0)
+    points = torch.rand(count, 5, 2) * torch.tensor([15.0, 11.0])
+    visible = torch.rand(count, 5) > 0.2
+    return torch.rand(count, 5, 12, 16), Target(torch.zeros(count, 5, 12, 16), points, visible)
+
+
+def chance(count: int = 6) -> Chance:
+    return Chance(torch.rand(count), torch.randn(count, 5, 2), None)
+
+
+def test_labels_are_jittered_as_far_as_predictions_err() -> None:
+    """The statistics' error is in crop pixels, four to a cell."""
+    _, target = batch(400)
+    statistics = RunningStatistics(error=torch.tensor(6.0))
+    drawn = chance(400)
+    moved = true_points(target, drawn, statistics, CODEC, afl_settings(true_side="jittered_labels"))
+    distance = (moved.points_NK2 - target.points_in_heatmap_NK2).norm(dim=-1).mean()
+    assert 4 * distance.item() == pytest.approx(6.0, abs=0.25)  # the standard error is 0.07
+    still = true_points(target, drawn, statistics, CODEC, afl_settings())
+    assert torch.equal(still.points_NK2, target.points_in_heatmap_NK2)
+
+
+@pytest.mark.parametrize("count", [6, 7])
+def test_the_better_half_stands_for_truth(count: int) -> None:
+    torch.manual_seed(0)
+    critic, predicted, mixing = Critic(), torch.rand(count, 2, 5, 5), torch.rand(count)
+    losses = torch.tensor([5.0, 1.0, 4.0, 0.5, 3.0, 2.0, 2.5][:count])
+    found = judge_halves(critic, predicted, losses, mixing, afl_settings(true_side="better_half"))
+    better, worse = predicted[[3, 1, 5]], predicted[[4, 2, 0]]
+    expected = criticise(critic, better, worse, mixing[:3], penalty=10.0)
+    assert torch.allclose(found.objective, expected.objective)
+    assert torch.allclose(found.quality_Nk.squeeze(1), critic(predicted))
+    assert not found.quality_Nk.requires_grad
+
+
+def test_the_shortfall_of_a_keypoint_by_hand() -> None:
+    """Two keypoints; the slope is one everywhere, so a part is a sum of differences, half of it each keypoint's."""
+    difference = torch.zeros(1, 2, 2, 2)
+    difference[0, 0] = torch.tensor([[0.0, 0.4], [0.4, 0.0]])  # their distance: both share it
+    difference[0, 1] = torch.tensor([[1.0, 0.0], [0.0, 0.0]])  # the first alone
+    shortfall = shortfall_of_keypoints(torch.ones(1, 2, 2, 2), difference, torch.ones(1, 2, dtype=torch.bool))
+    # Parts 1.4 and 0.4, their sum 1.8: twice each less the sum.
+    assert shortfall[0].tolist() == pytest.approx([1.0, -1.0])
+    hidden = shortfall_of_keypoints(torch.ones(1, 2, 2, 2), difference, torch.tensor([[True, False]]))
+    assert hidden[0].tolist() == [0.0, 0.0]
+
+
+def test_the_parts_of_the_keypoints_add_up_to_the_difference_of_the_qualities() -> None:
+    """The mean over the way from prediction to truth, by 400 places on it; the critic has kinks."""
+    torch.manual_seed(0)
+    critic, true, predicted = Critic(), torch.rand(1, 2, 5, 5), torch.rand(1, 2, 5, 5)
+    alpha = ((torch.arange(400) + 0.5) / 400).view(-1, 1, 1, 1)
+    slope = critic.slope(alpha * true + (1 - alpha) * predicted).mean(dim=0)
+    gained = (slope * (true - predicted)).sum()
+    assert gained.item() == pytest.approx((critic(true) - critic(predicted)).item(), rel=0.02)
+
+
+def test_keypoints_share_the_quality_of_their_sample() -> None:
+    heatmaps, target = batch()
+    critic, drawn, loss = Critic(), chance(), torch.rand(6)
+    prediction = read_maps(heatmaps, CODEC)
+    of_sample, of_keypoint = (
+        judge(critic, prediction, target, drawn, loss, RunningStatistics(), CODEC, afl_settings(acts_per=acts_per))
+        for acts_per in ("sample", "keypoint")
+    )
+    assert torch.equal(of_sample.objective, of_keypoint.objective)
+    mean = (of_keypoint.quality_Nk * target.visible_NK).sum(dim=1) / target.visible_NK.sum(dim=1)
+    assert torch.allclose(mean, of_sample.quality_Nk.squeeze(1), atol=1e-6)
+
+
+def test_a_misplaced_keypoint_is_the_harder_one_more_often_than_by_chance() -> None:
+    """A critic trained on one shape against the same with one keypoint moved at random, some of them hardly at all."""
+    torch.manual_seed(0)
+    shape = torch.tensor([[3.0, 3.0], [12.0, 3.0], [8.0, 6.0], [4.0, 10.0], [12.0, 10.0]])
+
+    def draw(count: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        exists, moved = torch.ones(count, 5, dtype=torch.bool), torch.randint(5, (count,))
+        true, off = (shape + 0.1 * torch.randn(count, 5, 2) for _ in range(2))
+        off[torch.arange(count), moved] += 4 * torch.randn(count, 2)
+        return topology(PointSet(true, exists), 16, 12), topology(PointSet(off, exists), 16, 12), moved, exists
+
+    critic = Critic()
+    optimiser = torch.optim.Adam(critic.parameters(), 2e-3, (0.5, 0.999))
+    for _ in range(200):
+        true, predicted, _, _ = draw(32)
+        optimiser.zero_grad()
+        criticise(critic, true, predicted, torch.rand(32), penalty=10.0).objective.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    true, predicted, moved, exists = draw(1024)
+    slope = criticise(critic, true, predicted, torch.rand(1024), penalty=10.0).slope_N2KK
+    found = shortfall_of_keypoints(slope, true - predicted, exists).argmax(dim=1)
+    # Measured 0.38, 0.36 and 0.39 with seeds 0 to 2; the standard error is 0.015, and by chance it is 0.2.
+    assert (found == moved).float().mean().item() > 0.3

@@ -7,10 +7,13 @@ import torch
 
 from model_export.base_losses import (
     BASE_LOSSES,
+    HARD_KEYPOINTS,
     Target,
+    adaptive_wing,
     heatmap_cross_entropy,
     heatmap_mse,
     joints_mse,
+    joints_mse_ohkm,
     soft_argmax_l1,
     weighted_sum,
 )
@@ -58,6 +61,57 @@ def test_the_steps_mean_of_joints_mse_is_the_originals_loss() -> None:
     loss_NK = joints_mse(prediction, target) * target.visible_NK
     step_N = loss_NK.sum(dim=1) / target.visible_NK.sum(dim=1).clamp_min(1)
     assert torch.allclose(step_N.mean(), original, rtol=1e-5)
+
+
+def test_the_steps_mean_of_the_hardest_keypoints_is_the_originals_loss() -> None:
+    """By hand: half the mean over the cells for each visible keypoint, the eight largest summed, divided by eight."""
+    torch.manual_seed(0)
+    maps, heatmaps = torch.randn(3, 11, 6, 6), torch.rand(3, 11, 6, 6)
+    visible = torch.rand(3, 11) > 0.2
+    visible[2] = torch.arange(11) < 3  # fewer than eight: still divided by eight
+    prediction = Prediction(maps, maps, torch.zeros(3, 11, 2))
+    loss_NK = joints_mse_ohkm(prediction, Target(heatmaps, torch.zeros(3, 11, 2), visible)) * visible
+    step_N = loss_NK.sum(dim=1) / visible.sum(dim=1)
+    for sample in range(3):
+        each = [
+            0.5 * (maps[sample, k] - heatmaps[sample, k]).square().mean().item() if visible[sample, k] else 0.0
+            for k in range(11)
+        ]
+        assert step_N[sample].item() == pytest.approx(sum(sorted(each)[-8:]) / 8, rel=1e-5)
+    assert HARD_KEYPOINTS == 8
+
+
+def wing(difference: float, y: float) -> float:
+    """The paper's equation 3 with its own A and C."""
+    alpha, omega, epsilon, theta = 2.1, 14.0, 1.0, 0.5
+    power = alpha - y
+    at_theta = math.pow(theta / epsilon, power)
+    a = omega * (1 / (1 + at_theta)) * power * math.pow(theta / epsilon, power - 1) * (1 / epsilon)
+    c = theta * a - omega * math.log(1 + at_theta)
+    if abs(difference) < theta:
+        return omega * math.log(1 + math.pow(abs(difference / epsilon), power))
+    return a * abs(difference) - c
+
+
+def test_adaptive_wing_is_the_papers_cell_by_cell_and_its_map_weighs_what_lies_near() -> None:
+    """One cell of 0.2, which reaches into its eight neighbours, one of 1 with a predicted 0.3; the rest is empty."""
+    target, found = torch.zeros(1, 1, 8, 8), torch.zeros(1, 1, 8, 8)
+    target[0, 0, 1, 1], target[0, 0, 6, 6] = 0.2, 1.0
+    found[0, 0, 1, 2], found[0, 0, 6, 6], found[0, 0, 1, 6], found[0, 0, 4, 4] = 0.4, 0.3, 0.9, -0.6
+    prediction, nowhere = Prediction(found, found, torch.zeros(1, 1, 2)), torch.zeros(1, 1, 2)
+    loss = adaptive_wing(prediction, Target(target, nowhere, torch.ones(1, 1, dtype=torch.bool)))
+    near = wing(0.4, 0.0) + wing(0.2, 0.2) + wing(0.7, 1.0)
+    far = wing(0.9, 0.0) + wing(0.6, 0.0)
+    assert loss.item() == pytest.approx((11 * near + far) / 64, rel=1e-5)
+
+
+def test_adaptive_wing_has_a_finite_gradient_where_prediction_and_target_agree() -> None:
+    target = torch.rand(1, 2, 5, 5)
+    found = target.clone().requires_grad_()
+    points, visible = torch.zeros(1, 2, 2), torch.ones(1, 2, dtype=torch.bool)
+    adaptive_wing(Prediction(found, found, points), Target(target, points, visible)).sum().backward()  # type: ignore[no-untyped-call]
+    assert found.grad is not None
+    assert (found.grad == 0).all()
 
 
 def test_l1_is_the_distance_in_cells_along_both_axes() -> None:

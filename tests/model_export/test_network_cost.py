@@ -43,7 +43,7 @@ def test_the_critic_is_that_of_the_paper() -> None:
     assert round(cost.gibi, 5) == 0.00056  # table 2
     assert cost.multiply_accumulates == 2 * 16 * 9 * 81 + 16 * 32 * 9 * 25 + 32 * 64 * 9 * 9 + 64 * 128 * 9 * 4 + 128
     assert cost.parameters == 97_425  # 0.097 M; the table's 0.0097 M fits no such stack
-    assert critic_cost(36).parameters == cost.parameters
+    assert {critic_cost(count).parameters for count in (4, 36, 133)} == {cost.parameters}
 
 
 def describe(*arguments: str) -> Any:
@@ -59,8 +59,12 @@ def test_the_command_prints_both_conventions() -> None:
     assert round(answer["multiply_accumulates_2_30"], 2) == 7.12
     assert round(answer["multiply_accumulates_1e9"], 3) == 7.645
     assert round(answer["critic"]["multiply_accumulates_2_30"], 5) == 0.00056
+    assert "0.0097 M parameters" in answer["critic"]["note"]
     assert "transposed convolution is counted at the size of its output" in answer["convention"]
     text = describe("pose_hrnet_w32", "--keypoints", "17", "--input", "256x192").stdout
+    assert "97,425 parameters, 10 state entries, 599,456 multiply-accumulates = " in text
+    assert "0.0005583 x 2^30" in text
+    assert "0.0097 M parameters" in text
     assert (
         "28,536,113 parameters, 1754 state entries, 7,645,003,776 multiply-accumulates = 7.645 x 1e9 = 7.12 x" in text
     )

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from model_export.adversarial_focal_section import FORMS, AdversarialFocal
+from model_export.devices import check_whole_batch
 from model_export.errors import RecipeError
 from model_export.recipe import AnnotatedData, load_recipe, parse_recipe
 from model_export.skeleton import resolve_skeleton
@@ -20,7 +22,7 @@ def nme(keypoints: Sequence[int] = (0, 1), thresholds: Sequence[float] = (0.1,))
     return {"kind": "nme", "thresholds": list(thresholds), "normaliser": normaliser}
 
 
-@pytest.mark.parametrize("name", ["face68", "drawn_faces"])
+@pytest.mark.parametrize("name", ["face68", "drawn_faces", "compare_lspet", "compare_ytf68", "compare_ceph"])
 def test_every_shipped_recipe_is_valid(name: str) -> None:
     recipe = load_recipe(shipped_recipe_path(name))
     assert recipe.name == name
@@ -76,6 +78,61 @@ def test_a_wrong_value_is_named_with_what_was_found(section: str, key: str, valu
     values[section][key] = value
     with pytest.raises(RecipeError, match=f"a.toml: .*{message}"):
         parse_recipe(values, "a.toml")
+
+
+def with_afl(**afl: Any) -> AdversarialFocal:
+    return parse_recipe(recipe_values() | {"adversarial_focal": afl}, "a.toml").adversarial_focal
+
+
+def test_one_word_is_algorithm_two_as_printed() -> None:
+    """Each setting by hand: the literal reading, and for what is not printed the numbers of docs/afl.md."""
+    printed = with_afl(form="as_printed")
+    assert printed.enabled
+    assert (printed.place, printed.existence, printed.threshold) == ("thresholded_centroid", "prediction", 0.1)
+    assert (printed.true_side, printed.acts_per, printed.score) == ("labels", "sample", "as_printed")
+    assert (printed.weights, printed.strength, printed.drift_penalty) == ("as_printed", 1.0, 0.0)
+    assert (printed.critic_warm_up_epochs, printed.control, printed.gradient_penalty) == (0, "none", 10.0)
+    assert (printed.critic_learning_rate, printed.critic_betas) == (2e-4, (0.5, 0.999))
+    assert not with_afl(form="none").enabled
+
+
+def test_keys_beside_a_form_go_first_and_all_are_written_out() -> None:
+    changed = with_afl(form="as_printed", place="peak", weights="mean_one")
+    assert changed == with_afl(**(FORMS["as_printed"] | {"place": "peak", "weights": "mean_one"}))
+    assert "form" not in changed.model_dump()
+
+
+@pytest.mark.parametrize(
+    ("afl", "accumulation", "message"),
+    [
+        ({"form": "focal"}, 1, r"adversarial_focal\.form: expected one of none, as_printed, shape, found 'focal'"),
+        ({"enabled": True}, 1, r"missing key adversarial_focal\.place"),
+        ({"form": "shape", "strength": 0}, 1, r"adversarial_focal\.strength: .*greater than 0"),
+        (
+            {"form": "shape", "control": "shuffled"},
+            2,
+            r"control = shuffled needs a whole batch .*, found 2",
+        ),
+        ({"form": "shape", "true_side": "better_half"}, 4, r"true_side = better_half needs a whole batch .*, found 4"),
+        (
+            {"form": "shape", "true_side": "better_half", "acts_per": "keypoint"},
+            1,
+            r"acts_per keypoint compares a",
+        ),
+    ],
+)
+def test_a_form_that_cannot_be_is_refused(afl: dict[str, Any], accumulation: int, message: str) -> None:
+    values = recipe_values() | {"adversarial_focal": afl}
+    values["optimisation"]["accumulation"] = accumulation
+    with pytest.raises(RecipeError, match=f"a.toml: .*{message}"):
+        parse_recipe(values, "a.toml")
+
+
+def test_a_form_that_needs_a_whole_batch_takes_one_device() -> None:
+    with pytest.raises(RecipeError, match=r"control = uniform needs a whole batch .* one device, found 2"):
+        check_whole_batch(with_afl(form="shape", control="uniform"), devices=2)
+    check_whole_batch(with_afl(form="none", control="uniform"), devices=2)
+    check_whole_batch(with_afl(form="shape"), devices=2)
 
 
 def test_a_missing_key_is_named() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from model_export.adversarial_focal_section import AdversarialFocal
 from model_export.augmentation_sections import ClassicalAugmentation, RobustAugmentation
 from model_export.base_losses import BASE_LOSSES
 from model_export.metrics.settings import (
@@ -24,7 +25,6 @@ from model_export.metrics.settings import (
 from model_export.networks import NETWORKS
 from model_export.optimisation import Drops, OneCycle, Optimisation
 from model_export.recipe import (
-    AdversarialFocal,
     AnnotatedData,
     Bundle,
     Codec,
@@ -53,7 +53,7 @@ SECTIONS = {
     - {"keypoint_count"},
     "codec": keys_of(Codec),
     "base_losses": set(BASE_LOSSES),
-    "adversarial_focal": keys_of(AdversarialFocal),
+    "adversarial_focal": keys_of(AdversarialFocal) | {"form"},
     "augmentation": keys_of(RobustAugmentation, ClassicalAugmentation),
     "optimisation": keys_of(Optimisation, OneCycle, Drops) - {"schedule"},
     "evaluation": keys_of(Evaluation, *METRICS, *NORMALISERS),

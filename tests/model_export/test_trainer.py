@@ -23,6 +23,7 @@ EXPECTED_KEYS = {
     "difficulty_loss_correlation",
     "critic_objective",
     "learning_rate",
+    "steps",
     "seconds",
     "loader_share",
     "validation_NME",

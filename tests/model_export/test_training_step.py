@@ -1,17 +1,19 @@
 """The equation: which loss moves the network, which moves the critic, and in what order."""
 
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from model_export.adversarial_focal import Critic
+from model_export.adversarial_focal import Chance
 from model_export.base_losses import BaseLoss, Target
+from model_export.critic import Critic
 from model_export.heatmap_decoding import Prediction
 from model_export.training_step import BatchPart, TrainingStep
 from service.contract.keypoint_codec import KeypointCodec
-from tests.model_export.test_adversarial_focal import settings
+from tests.model_export.recipes import afl_settings
 
 CODEC = KeypointCodec(heatmap_width=8, heatmap_height=8, stride=4, sigma=1.0, decoding="soft_argmax")
 
@@ -46,9 +48,9 @@ class Mover(Recorder):
 
 
 class TinyNetwork(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, keypoint_count: int) -> None:
         super().__init__()
-        self.convolution = nn.Conv2d(3, 2, 3, padding=1)
+        self.convolution = nn.Conv2d(3, keypoint_count, 3, padding=1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         maps: torch.Tensor = self.convolution(images)
@@ -72,13 +74,14 @@ def run(
     *,
     critic_moves: bool = False,
     invisible_at: float | None = None,
+    weighted: bool = True,
     **afl: object,
 ) -> Calls:
     """The losses of a step in the order in which they are minimised, then the difficulties."""
     calls: Calls = []
     critic_update = Mover(critic, calls) if critic_moves and critic else Recorder("critic", calls)
     step = TrainingStep(
-        network=TinyNetwork(),
+        network=TinyNetwork(visible.shape[1]),
         critic=critic,
         network_update=Recorder("network", calls),
         critic_update=critic_update,
@@ -86,18 +89,23 @@ def run(
         without_sync=lambda _: nullcontext(),
         base_loss=base_loss,
         codec=CODEC,
-        afl=settings(place="soft_argmax", **afl),
+        afl=afl_settings(place="soft_argmax", **afl),
     )
-    places = torch.rand(len(visible), 2, 2) * 7
+    places = torch.rand(*visible.shape, 2) * 7
     if invisible_at is not None:
         places[~visible] = invisible_at
     target = Target(torch.from_numpy(CODEC.encode(CODEC.to_crop(places.numpy()))), places, visible)
     images, mixing = torch.randn(len(visible), 3, 8, 8), torch.rand(len(visible))
+    noise, lots = torch.randn(*visible.shape, 2), torch.rand(visible.shape)
     pieces = [
-        BatchPart(images[piece], Target(*(values[piece] for values in target)), mixing[piece])
+        BatchPart(
+            images[piece],
+            Target(*(values[piece] for values in target)),
+            Chance(mixing[piece], noise[piece], lots[piece]),
+        )
         for piece in torch.arange(len(visible)).chunk(parts)
     ]
-    difficulty_N = step(pieces).difficulty_N
+    difficulty_N = step(pieces, weighted=weighted).difficulty_N
     return [*calls, ("record", difficulty_N)]
 
 
@@ -173,12 +181,54 @@ def test_weights_of_mean_one_keep_the_mean_of_a_constant_loss() -> None:
     assert torch.allclose(loss, torch.tensor(3.0))
 
 
-def test_parts_of_a_batch_make_the_step_of_the_whole() -> None:
+def test_while_the_critic_warms_up_it_learns_and_weights_are_one() -> None:
+    torch.manual_seed(0)
+    (_, objective), (_, loss), (_, difficulty) = run(Critic(), ALL_VISIBLE, weighted=False)
+    assert loss.item() == (1 + 2 + 3 + 4) / 4
+    assert objective.requires_grad
+    assert difficulty.std() > 0
+
+
+def test_each_keypoint_counts_by_its_own_difficulty() -> None:
+    """The loss of a sample is that of one keypoint alone, one: a third of its weight."""
+
+    def step(which: list[float]) -> tuple[torch.Tensor, torch.Tensor]:
+        def of_one_keypoint(prediction: Prediction, _target: Target) -> torch.Tensor:
+            return torch.tensor([which]) + 0 * prediction.maps_NKhw.sum(dim=(2, 3))
+
+        torch.manual_seed(0)
+        seen = torch.ones(1, 3, dtype=torch.bool)
+        _, (_, loss), (_, difficulty) = run(Critic(), seen, of_one_keypoint, acts_per="keypoint")
+        return 3 * loss, difficulty
+
+    steps = [step([1.0, 0.0, 0.0]), step([0.0, 1.0, 0.0]), step([0.0, 0.0, 1.0])]
+    weights = torch.stack([weight for weight, _ in steps])
+    assert len(set(weights.tolist())) == 3
+    assert torch.allclose(weights.mean(), steps[0][1][0])
+
+
+@pytest.mark.parametrize("acts_per", ["sample", "keypoint"])
+@pytest.mark.parametrize("control", ["none", "shuffled", "loss_ranked", "uniform"])
+def test_the_networks_gradient_ends_at_the_weights(acts_per: str, control: str) -> None:
+    """However they were made: the critic gets none of it, and the maps that it judged none but their loss's."""
+    torch.manual_seed(0)
+    critic = Critic()
+    _, (_, loss), _ = run(critic, ALL_VISIBLE, acts_per=acts_per, control=control)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert all(parameter.grad is None for parameter in critic.parameters())
+
+
+@pytest.mark.parametrize(
+    "form",
+    [{"acts_per": "keypoint"}, {"true_side": "jittered_labels"}, {"score": "standardised"}, {"strength": 2.0}, {}],
+    ids=str,
+)
+def test_parts_of_a_batch_make_the_step_of_the_whole(form: dict[str, Any]) -> None:
     """The weights' common factor is that of all parts together, and so is the critic's objective."""
 
     def step(parts: int) -> Calls:
         torch.manual_seed(0)
-        return run(Critic(), torch.ones(6, 2, dtype=torch.bool), image_loss, parts, weights="mean_one")
+        return run(Critic(), torch.ones(6, 2, dtype=torch.bool), image_loss, parts, weights="mean_one", **form)
 
     for (name, whole), (other_name, pieced) in zip(step(1), step(3), strict=True):
         assert name == other_name
