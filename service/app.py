@@ -57,6 +57,7 @@ def create_pipeline(settings: Settings, threads: OrderedThreads) -> KeypointPipe
             max_drawn_pixels=settings.max_drawn_pixels,
             max_pixels_in_memory=settings.max_pixels_in_memory,
             allow_tiff=settings.allow_tiff,
+            reduced_decoding=settings.reduced_decoding,
         ),
         threads,
     )

@@ -107,6 +107,7 @@ def serve_command(
     max_drawn_pixels: Annotated[int | None, setting_flag("max_drawn_pixels")] = None,
     max_pixels_in_memory: Annotated[int | None, setting_flag("max_pixels_in_memory")] = None,
     allow_tiff: Annotated[bool | None, setting_switch("allow_tiff")] = None,
+    reduced_decoding: Annotated[bool | None, setting_switch("reduced_decoding")] = None,
     deadline_ms: Annotated[int | None, setting_flag("deadline_ms")] = None,
     stuck_ms: Annotated[int | None, setting_flag("stuck_ms")] = None,
     drain_delay_ms: Annotated[int | None, setting_flag("drain_delay_ms")] = None,

@@ -1,16 +1,20 @@
 """Encoded bytes to RGB pixels, refusing at the door what would cost too much."""
 
 import struct
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import UnprocessableImage
-from service.image_header import ImageHeader, read_header
+from service.image_header import ImageFormat, ImageHeader, read_header
 from service.image_orientation import turn_upright
-from service.jpeg_decoding import decode_jpeg
+from service.jpeg_decoding import Reduction, decode_jpeg
 from service.png_chunks import keep_pixels_only
+from service.reduced_decoding import DecodedPicture
 from service.tiff_decoding import decode_tiff
 
 # The crop first shrinks a picture in whole blocks; a strip far longer than this would be padded to gigabytes there.
@@ -61,19 +65,37 @@ def decode_image(data: bytes, max_pixels: int, allow_tiff: bool = False) -> NDAr
         UnsupportedMediaType: another format.
         UnprocessableImage: more pixels than allowed, or the file is cut off or broken.
     """
-    header = check_header(data, max_pixels, allow_tiff)
-    decode = {"JPEG": decode_jpeg, "PNG": _decode_png, "WebP": _decode_webp, "BMP": _decode, "TIFF": decode_tiff}
+    return decode_reduced(data, check_header(data, max_pixels, allow_tiff), 1).image
+
+
+def decode_reduced(data: bytes, header: ImageHeader, reduce_by: int) -> DecodedPicture:
+    """As `decode_image`, at a part of its size where the file allows that.
+
+    Args:
+        data: an encoded picture.
+        header: what `check_header` found of it.
+        reduce_by: 1, or what `possible_reduction` gave for it.
+
+    Raises:
+        UnprocessableImage: the file is cut off or broken.
+    """
+    reduced = -(-header.width // reduce_by), -(-header.height // reduce_by)
     try:
-        image = decode[header.format](data)
+        if reduce_by > 1:
+            image: NDArray[np.uint8] | None = decode_jpeg(data, Reduction(reduced[1], reduced[0], reduce_by))
+        else:
+            image = _DECODERS[header.format](data)
     except (cv2.error, ValueError, struct.error) as error:
         raise UnprocessableImage(f"the {header.format} image is cut off or broken") from error
     if image is None:
         raise UnprocessableImage(f"the {header.format} image is cut off or broken")
     height, width = image.shape[:2]
-    if (width, height) != (header.width, header.height):
+    if (width, height) == (header.width, header.height):
+        reduce_by = 1
+    elif (width, height) != reduced:
         found = f"its pixels are {width} x {height}"
         raise UnprocessableImage(f"the {header.format} header says {header.width} x {header.height}, {found}")
-    return turn_upright(image, header.orientation)
+    return DecodedPicture(turn_upright(image, header.orientation), reduce_by, *header.displayed_size)
 
 
 def _decode_png(data: bytes) -> NDArray[np.uint8] | None:
@@ -90,3 +112,8 @@ def _decode_webp(data: bytes) -> NDArray[np.uint8] | None:
 def _decode(data: bytes) -> NDArray[np.uint8] | None:
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     return None if image is None else np.asarray(image, np.uint8)
+
+
+_DECODERS: Final[Mapping[ImageFormat, Callable[[bytes], NDArray[np.uint8] | None]]] = MappingProxyType(
+    {"JPEG": decode_jpeg, "PNG": _decode_png, "WebP": _decode_webp, "BMP": _decode, "TIFF": decode_tiff}
+)

@@ -16,6 +16,7 @@ from service.tiff_tags import exif_orientation, orientation_of, read_tags
 ImageFormat = Literal["JPEG", "PNG", "WebP", "BMP", "TIFF"]
 
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
+_FIRST_THAT_LIES = 5  # of the orientations: from there on the stored picture lies on its side
 
 
 class ImageHeader(NamedTuple):
@@ -31,6 +32,11 @@ class ImageHeader(NamedTuple):
     width: int
     height: int
     orientation: int
+
+    @property
+    def displayed_size(self) -> tuple[int, int]:
+        """Width and height of the picture once it is turned."""
+        return (self.width, self.height) if self.orientation < _FIRST_THAT_LIES else (self.height, self.width)
 
 
 def read_header(data: bytes, allow_tiff: bool = False) -> ImageHeader:

@@ -6,6 +6,7 @@ pass. simplejpeg raises on them; it is the same libjpeg-turbo. But not every war
 
 import re
 import struct
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -26,8 +27,23 @@ _UNKNOWN_SUBSAMPLING = "Could not determine subsampling"
 _PADDING = re.compile(r"(\d+) extraneous bytes before marker 0x([0-9a-f]{2})")
 
 
-def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
+class Reduction(NamedTuple):
+    """The size to decode at, by simplejpeg's names: not below these, and not by more than the factor."""
+
+    min_height: int
+    min_width: int
+    min_factor: int
+
+
+FULL_SIZE: Final = Reduction(0, 0, 1)
+
+
+def decode_jpeg(data: bytes, reduction: Reduction = FULL_SIZE) -> NDArray[np.uint8]:
     """RGB (H, W, 3) as stored; grey, CMYK and progressive files too.
+
+    Args:
+        data: a JPEG file.
+        reduction: at which size; the rare file that only OpenCV reads comes in full all the same.
 
     Raises:
         UnprocessableImage: it is cut off, broken, or comes in more than 100 scans.
@@ -37,28 +53,28 @@ def decode_jpeg(data: bytes) -> NDArray[np.uint8]:
             raise UnprocessableImage(f"the JPEG image has more than {_MOST_SCANS} scans")
         for _ in range(_MOST_PADDINGS):
             try:
-                return _strictly(data)
+                return _strictly(data, reduction)
             except ValueError as error:
                 padding = _PADDING.search(str(error))
                 unpadded = without_padding(data, int(padding[1]), int(padding[2], 16)) if padding else None
                 if unpadded is None:
-                    return _leniently(data, error)
+                    return _leniently(data, reduction, error)
                 data = unpadded
-        return _strictly(data)
+        return _strictly(data, reduction)
     except (ValueError, struct.error) as error:
         raise UnprocessableImage(f"the JPEG image is cut off or broken ({error})") from error
 
 
-def _strictly(data: bytes) -> NDArray[np.uint8]:
-    return np.asarray(simplejpeg.decode_jpeg(data, "RGB"), np.uint8)
+def _strictly(data: bytes, reduction: Reduction) -> NDArray[np.uint8]:
+    return np.asarray(simplejpeg.decode_jpeg(data, "RGB", **reduction._asdict()), np.uint8)
 
 
-def _leniently(data: bytes, warning: ValueError) -> NDArray[np.uint8]:
+def _leniently(data: bytes, reduction: Reduction, warning: ValueError) -> NDArray[np.uint8]:
     """The picture in spite of a warning that does not mean damage; the warning itself where it does."""
     harmless = _HARMLESS.search(str(warning)) is not None
     if harmless:
         try:
-            return np.asarray(simplejpeg.decode_jpeg(data, "RGB", strict=False), np.uint8)
+            return np.asarray(simplejpeg.decode_jpeg(data, "RGB", strict=False, **reduction._asdict()), np.uint8)
         except ValueError:
             pass  # in the header it is an error for TurboJPEG even so
     if harmless or _UNKNOWN_SUBSAMPLING in str(warning):

@@ -16,10 +16,11 @@ from service.contract.bundle_manifest import BundleError, BundleManifest
 from service.contract.crop_transform import Box, CropTransform
 from service.dynamic_batching import Ran
 from service.errors import InvalidParameter
-from service.image_decoding import check_header, decode_image
+from service.image_decoding import check_header, decode_image, decode_reduced
 from service.loaded_model import CropAnswer, CropHW3, LoadedModel
 from service.ordered_budget import OrderedBudget
 from service.ordered_threads import OrderedThreads, Steps, Wait, single_step
+from service.reduced_decoding import DecodedPicture, possible_reduction
 from service.request_record import RequestRecord
 
 # How far a box may reach, in longer sides of the picture: beyond, numbers overflow and the crop would show nothing.
@@ -67,6 +68,7 @@ class ImageLimits(NamedTuple):
         max_drawn_pixels: of one picture that is drawn on.
         max_pixels_in_memory: of all pictures together.
         allow_tiff: whether TIFF files are taken.
+        reduced_decoding: whether a picture is decoded at less than its size where no crop would show more.
     """
 
     max_heatmap_boxes: int
@@ -74,6 +76,7 @@ class ImageLimits(NamedTuple):
     max_drawn_pixels: int
     max_pixels_in_memory: int
     allow_tiff: bool
+    reduced_decoding: bool
 
 
 class KeypointPipeline:
@@ -118,14 +121,17 @@ class KeypointPipeline:
         if with_heatmaps:
             check_heatmaps(model.manifest, len(boxes), limits.max_heatmap_boxes)
         header = check_header(image_bytes, limits.max_pixels, limits.allow_tiff)
+        check_boxes(boxes, *header.displayed_size)
         pixels = header.width * header.height
         record.order = record.arrived + _SECONDS_PER_PIXEL * pixels
+
+        def decode() -> DecodedPicture:
+            transforms = [model.manifest.crop_transform(box) for box in boxes]
+            reduce_by = possible_reduction(header, transforms) if limits.reduced_decoding else 1
+            with record.stage("decode_image"):
+                return decode_reduced(image_bytes, header, reduce_by)
+
         async with self._pixels.hold(pixels, record.order) as release_pixels:
-
-            def decode() -> NDArray[np.uint8]:
-                with record.stage("decode_image"):
-                    return decode_image(image_bytes, limits.max_pixels, limits.allow_tiff)
-
             steps = _steps(
                 decode, model, boxes, record, deadline, with_heatmaps=with_heatmaps, release_picture=release_pixels
             )
@@ -139,7 +145,10 @@ class KeypointPipeline:
         Raises:
             RequestError: a box cannot be used, there is no room, or the model failed.
         """
-        return await self._through_threads(_steps(lambda: image, model, boxes, record), record)
+        height, width = image.shape[:2]
+        check_boxes(boxes, width, height)
+        picture = DecodedPicture(image, 1, width, height)
+        return await self._through_threads(_steps(lambda: picture, model, boxes, record), record)
 
     def check_drawable(self, image_bytes: bytes) -> None:
         """Look at a picture's header only.
@@ -181,7 +190,7 @@ async def _end_of(outcome: Future[Any]) -> None:
 
 
 def _steps(
-    decode: Callable[[], NDArray[np.uint8]],
+    decode: Callable[[], DecodedPicture],
     model: LoadedModel,
     boxes: Sequence[Box],
     record: RequestRecord,
@@ -190,18 +199,17 @@ def _steps(
     with_heatmaps: bool = False,
     release_picture: Callable[[], None] = lambda: None,
 ) -> Steps[Estimate]:
-    """The way of a picture, from `decode` on, which gives it in RGB; `release_picture` is told when it is let go."""
-    image = decode()
-    height, width = image.shape[:2]
-    check_boxes(boxes, width, height)
+    """The way of a picture, from `decode` on; `release_picture` is told when it is let go."""
+    picture = decode()
+    width, height = picture.width, picture.height
     if not boxes:
-        whole = model.manifest.whole_image_transform(image)
-        [coarse] = yield Wait(model.submit(_cut(image, [whole], record), deadline))
+        whole = model.manifest.whole_image_transform(picture.image)
+        [coarse] = yield Wait(model.submit(_cut(picture, [whole], record), deadline))
         _note([coarse], record)
         boxes = [Box.around(whole.to_image(coarse.result.points_in_crop))]
     transforms = [model.manifest.crop_transform(box) for box in boxes]
-    crops = _cut(image, transforms, record)
-    del image
+    crops = _cut(picture, transforms, record)
+    del picture
     release_picture()
     answers = yield Wait(model.submit(crops, deadline, with_heatmaps=with_heatmaps), here=True)
     _note(answers, record)
@@ -210,9 +218,9 @@ def _steps(
         return Estimate(width, height, [_instance(model, *of_one) for of_one in of_each])
 
 
-def _cut(image: NDArray[np.uint8], transforms: Sequence[CropTransform], record: RequestRecord) -> list[CropHW3]:
+def _cut(picture: DecodedPicture, transforms: Sequence[CropTransform], record: RequestRecord) -> list[CropHW3]:
     with record.stage("crop"):
-        return [transform.extract(image) for transform in transforms]
+        return [transform.of_reduced(picture.reduced_by).extract(picture.image) for transform in transforms]
 
 
 def _note(answers: Sequence[Ran[CropAnswer]], record: RequestRecord) -> None:

@@ -143,6 +143,11 @@ class Settings(BaseSettings):
     allow_tiff: bool = _setting(
         False, "take TIFF images too", "only where needed: one decoder more for strangers' bytes"
     )
+    reduced_decoding: bool = _setting(
+        True,
+        "decode a JPEG at a half, a quarter or an eighth of its size where the crops of its boxes are coarser anyway",
+        "off to compare with other software to the last digit",
+    )
     deadline_ms: int = _setting(
         30_000,
         "longest time from a request's headers to its answer; beyond that 504; `X-Deadline-Ms` may shorten it",

@@ -8,7 +8,7 @@ the letter; docs/geometry.md sets the three side by side.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Self
 
 import cv2
@@ -165,6 +165,16 @@ class CropTransform:
     def scale(self) -> float:
         """Crop pixels per image pixel."""
         return float(np.sqrt(abs(np.linalg.det(self.matrix[:, :2]))))
+
+    def of_reduced(self, factor: int) -> Self:
+        """The same crop out of the image reduced by a whole factor: its pixel j covers `factor` pixels from factor * j.
+
+        Those pixels' mean lies at their middle, (factor - 1) / 2 behind the first.
+        """
+        if factor == 1:
+            return self
+        to_full = np.array([[factor, 0.0, (factor - 1) / 2], [0.0, factor, (factor - 1) / 2], [0.0, 0.0, 1.0]])
+        return replace(self, matrix=self.matrix @ to_full)
 
     def extract(self, image: ImageHW3) -> ImageHW3:
         """Cut the crop (height, width, 3) out of an image (H, W, 3), both uint8; outside the image it is black.

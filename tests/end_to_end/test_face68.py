@@ -8,6 +8,8 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from benchmark_pictures import portraits
+from numpy.typing import NDArray
 from torch import nn
 
 from model_export.data.keypoint_sample import ImageFile
@@ -19,10 +21,13 @@ from model_export.trainer import build_recipe_network
 from service.contract.bundle_manifest import MODEL_FILE, BundleManifest
 from service.contract.crop_transform import Box
 from service.contract.golden_images import GOLDEN_FOLDER, load_golden_images
+from service.image_decoding import check_header
 from service.model_loading import load_model
+from service.reduced_decoding import possible_reduction
 from tests.service.conftest import RunningServer, running_server
 
 BUNDLE = Path(__file__).parents[2] / "models" / "face68"
+JPEG = {"Content-Type": "image/jpeg"}
 
 needs_labelled_faces = pytest.mark.skipif(
     not (Path(os.environ.get(DATA_VARIABLE, "/nowhere")) / "ytf68").is_dir(),
@@ -52,6 +57,22 @@ def test_accuracy_with_boxes_around_the_labels() -> None:
 def test_accuracy_over_http_without_boxes(server: RunningServer) -> None:
     # Measured: 3.94 %.
     assert run_evaluation(BUNDLE, server.url).value("NME") < 0.0405
+
+
+def test_a_photograph_decoded_at_half_its_size_has_its_points_where_they_were(server: RunningServer) -> None:
+    (picture,) = portraits([(4000, 3000)], with_box=True)
+    box = Box(*picture.boxes[0])
+    transform = BundleManifest.load(BUNDLE).crop_transform(box)
+    assert possible_reduction(check_header(picture.data, 10**8), [transform]) == 2
+
+    def points(running: RunningServer) -> NDArray[np.float64]:
+        query = {"boxes": f"{box.x},{box.y},{box.width},{box.height}", "format": "compact"}
+        answer = running.client.post("/v1/keypoints", content=picture.data, params=query, headers=JPEG)
+        return np.reshape(answer.json()["keypoints"], (-1, 3))[:, :2]
+
+    with running_server(load_model(BUNDLE, "cpu", intra_op_threads=2), reduced_decoding=False) as full_size:
+        moved = (points(server) - points(full_size)) * transform.scale
+    assert np.linalg.norm(moved, axis=1).max() < 0.5  # crop pixels; measured: 0.16
 
 
 def test_it_is_under_four_megabytes_and_says_what_it_may_be_used_for() -> None:

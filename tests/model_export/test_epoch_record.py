@@ -12,7 +12,8 @@ def record_of(*steps: tuple[list[float], list[float]]) -> EpochRecord:
     """An epoch of steps, each the losses and the difficulties of its samples."""
     progress = EpochProgress()
     for loss, difficulty in steps:
-        progress.add(step_moments(StepRecord(torch.tensor(loss), torch.tensor(difficulty), torch.tensor(0.5))), 1e-3)
+        losses, scores = torch.tensor(loss), torch.tensor(difficulty)
+        progress.add(step_moments(StepRecord(losses, scores, torch.zeros_like(losses), torch.tensor(0.5))), 1e-3)
     return progress.record()
 
 

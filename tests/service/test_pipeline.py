@@ -12,17 +12,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from service import pipeline as pipeline_module
 from service.app import batch_limits, create_pipeline, create_threads
 from service.contract.crop_transform import Box
 from service.engine import EngineOutput, KeypointEngine
 from service.errors import InvalidParameter, NotReady
-from service.image_decoding import decode_image
+from service.image_decoding import decode_reduced
 from service.loaded_model import LoadedModel, start_model
 from service.metrics import Metrics
 from service.pipeline import Estimate, KeypointPipeline, check_boxes
+from service.reduced_decoding import DecodedPicture
 from service.request_record import RequestRecord
 from service.settings import Settings
 from tests.fakes import BOX_AROUND_CENTRES, CENTRES, FakeEngine, draw_discs, encode
@@ -125,7 +125,7 @@ def test_a_cancelled_picture_holds_its_memory_until_its_thread_is_done(monkeypat
     decoding, most = 0, 0
     lock = threading.Lock()
 
-    def slow_decode(*arguments: Any) -> NDArray[np.uint8]:
+    def slow_decode(*arguments: Any) -> DecodedPicture:
         nonlocal decoding, most
         with lock:
             decoding += 1
@@ -133,9 +133,9 @@ def test_a_cancelled_picture_holds_its_memory_until_its_thread_is_done(monkeypat
         time.sleep(0.05)
         with lock:
             decoding -= 1
-        return decode_image(*arguments)
+        return decode_reduced(*arguments)
 
-    monkeypatch.setattr(pipeline_module, "decode_image", slow_decode)
+    monkeypatch.setattr(pipeline_module, "decode_reduced", slow_decode)
     picture = encode(draw_discs())
     settings = Settings(decode_threads=8, max_pixels=2 * 160 * 120, max_pixels_in_memory=2 * 160 * 120)
 
