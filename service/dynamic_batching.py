@@ -200,6 +200,8 @@ class DynamicBatcher(Generic[Item, Result]):
             self._closing = True
             self._changed.wait_for(self._nothing_goes_on, drain_seconds)
         self._over.set()
+        if self._watchdog.ident is not None:
+            self._watchdog.join()  # it would keep the model's memory a moment longer
         _fail(self._claim(*self._places), _WHY_NOT["closed"])
 
     def _nothing_goes_on(self) -> bool:

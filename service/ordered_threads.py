@@ -31,6 +31,8 @@ class Wait(NamedTuple):
     here: bool = False
 
 
+_NOTHING: Final = Wait(())
+
 Steps = Generator[Wait, list[Any], Result]
 
 
@@ -182,7 +184,7 @@ class Flow(Generic[Result]):
         self._steps = steps
         self._threads = threads
         self._lock = threading.Lock()
-        self._wait = Wait([])
+        self._wait = _NOTHING
         self._missing = 0
         self._begun = self._cancelled = self._is_waiting = False
 
@@ -197,7 +199,8 @@ class Flow(Generic[Result]):
             self.drop()
 
     def _give_up_waiting(self) -> None:
-        for future in self._wait.futures:
+        futures, self._wait = self._wait.futures, _NOTHING
+        for future in futures:
             future.cancel()  # one that runs already goes on, for nobody
         self.drop()
 
@@ -224,8 +227,10 @@ class Flow(Generic[Result]):
         if not self._begun:
             self._begun = True
             return next(self._steps)
+        # What is done refers to this flow by its callbacks: without letting go, all of it would wait for the collector.
+        futures, self._wait = self._wait.futures, _NOTHING
         try:
-            results = [future.result() for future in self._wait.futures]
+            results = [future.result() for future in futures]
         except BaseException as error:  # noqa: BLE001 - the steps may have something to say to it
             return self._steps.throw(error)
         return self._steps.send(results)

@@ -38,6 +38,8 @@ PIXEL_TOLERANCE, SCORE_TOLERANCE = 1.0, 0.05
 PROGRAMS = {
     "deploy/benchmark.py": ["deploy/benchmark.py"],
     "-m model_export.step_cost": ["-m", "model_export.step_cost"],
+    "-m model_export.classification": ["-m", "model_export.classification"],
+    "-m model_export.false_negatives": ["-m", "model_export.false_negatives"],
 }
 
 

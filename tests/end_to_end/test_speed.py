@@ -14,7 +14,7 @@ from run_description import cores
 from tests.end_to_end.test_readme import BUNDLE
 
 MOST_CPU, LEAST_THROUGHPUT = 1.6, 0.5
-ARRANGEMENT = {"threads": 2 * cores(), "group": 1, "intra_op_threads": 1, "batcher": False}
+ARRANGEMENT = {"threads": 2 * cores(), "group": 1, "intra_op_threads": 1}
 ROUNDS, SECONDS, CONNECTIONS = 3, 0.7, 8
 
 

@@ -203,8 +203,8 @@ def test_evaluate_refuses_a_bundle_that_was_changed(bundle: Path) -> None:
 def test_evaluate_names_the_service_that_does_not_answer(bundle: Path, closed_port: int) -> None:
     url = f"http://127.0.0.1:{closed_port}"
     sentence = refusal("evaluate", str(bundle), "--url", url)
-    assert sentence.startswith(f"{url}/v1/keypoints cannot be reached: ")
-    assert "unknown url type" in refusal("evaluate", str(bundle), "--url", "nothing")
+    assert sentence.startswith(f"{url}/v1/keypoints: expected an answer, found a failed connection: ")
+    assert "expected http://HOST:PORT" in refusal("evaluate", str(bundle), "--url", "nothing")
 
 
 def test_evaluate_refuses_the_answers_of_another_model(bundle: Path) -> None:
