@@ -98,6 +98,7 @@ class OrderedThreads:
         """Have the next step of a flow done."""
         with self._changed:
             if not self._closing:
+                flow.queued_at = time.perf_counter()
                 heapq.heappush(self._flows, (flow.order, next(self._tickets), flow))
                 self._wake_one()
                 return
@@ -165,7 +166,11 @@ class OrderedThreads:
     def _take(self) -> Callable[[], None] | None:
         if self._joint and (not self._flows or self._joint[0][0] <= time.perf_counter()):
             return self._joint.popleft()[1]
-        return heapq.heappop(self._flows)[2].step if self._flows else None
+        if not self._flows:
+            return None
+        flow = heapq.heappop(self._flows)[2]
+        flow.waited_seconds += time.perf_counter() - flow.queued_at
+        return flow.step
 
 
 class Flow(Generic[Result]):
@@ -175,12 +180,15 @@ class Flow(Generic[Result]):
         outcome: what the steps return or raise; a `CancelledError` where they were cancelled. It is set once no thread
             is at work on them any more.
         order: their place.
+        queued_at: when they began to wait for a thread, by `time.perf_counter`.
+        waited_seconds: for a thread, all times together.
     """
 
     def __init__(self, steps: Steps[Result], threads: OrderedThreads, order: float) -> None:
         self.outcome: Future[Result] = Future()
         self.outcome.set_running_or_notify_cancel()  # only `cancel` below may end it early
         self.order = order
+        self.queued_at = self.waited_seconds = 0.0
         self._steps = steps
         self._threads = threads
         self._lock = threading.Lock()

@@ -176,7 +176,9 @@ class KeypointPipeline:
     async def _through_threads(self, steps: Steps[Result], record: RequestRecord) -> Result:
         flow = self._threads.run(record.order, steps)
         try:
-            return await asyncio.wrap_future(flow.outcome)
+            outcome = await asyncio.wrap_future(flow.outcome)
+            record.add("queue", flow.waited_seconds)
+            return outcome
         except asyncio.CancelledError:
             # A thread cannot be stopped, and until it is done its picture holds its memory.
             flow.cancel()

@@ -150,3 +150,21 @@ def test_a_cancelled_picture_holds_its_memory_until_its_thread_is_done(monkeypat
     with started(FakeEngine(), settings) as (pipeline, model):
         asyncio.run(run(lambda: pipeline.estimate(model, picture, [], RequestRecord("id"))))
     assert most == 2
+
+
+def test_the_wait_for_a_thread_is_part_of_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow_decode(*arguments: Any) -> DecodedPicture:
+        time.sleep(0.1)
+        return decode_reduced(*arguments)
+
+    monkeypatch.setattr(pipeline_module, "decode_reduced", slow_decode)
+    picture, records = encode(draw_discs()), [RequestRecord("first"), RequestRecord("second")]
+
+    async def ask(pipeline: KeypointPipeline, model: LoadedModel) -> None:
+        await asyncio.gather(*(pipeline.estimate(model, picture, [], record) for record in records))
+
+    with started(FakeEngine(), Settings(decode_threads=1)) as (pipeline, model):
+        asyncio.run(ask(pipeline, model))
+    first, second = (record.stages["queue"] for record in records)
+    assert second > 0.1  # as long as the first one was decoded
+    assert first > 0  # and it waits in turn, until the second is decoded, for its batch
