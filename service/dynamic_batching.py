@@ -28,6 +28,7 @@ BatcherCondition = Literal["working", "failing", "stuck", "dead", "closed"]
 
 _FAILURES_IN_A_ROW = 3
 _PROBE_SECONDS = 1.0
+_SLOW_SECONDS = 1.0  # from then on a batch's thread is replaced until it is back
 
 _logger = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ class _Place(Generic[Item, Result]):
     busy_since: float = math.inf  # when a batch or a probe began
     was_busy: bool = False
     stuck: bool = False
+    replaced: bool = False  # its thread, as long as it does not come back
 
 
 class DynamicBatcher(Generic[Item, Result]):
@@ -199,6 +201,8 @@ class DynamicBatcher(Generic[Item, Result]):
         with self._changed:
             self._closing = True
             self._changed.wait_for(self._nothing_goes_on, drain_seconds)
+        for place in self._places:
+            self._replace_thread(place, after_seconds=0.0)
         self._over.set()
         if self._watchdog.ident is not None:
             self._watchdog.join()  # it would keep the model's memory a moment longer
@@ -219,6 +223,8 @@ class DynamicBatcher(Generic[Item, Result]):
             # engine wants the end of the process.
             _logger.exception("the batcher has died")
             self._dead = True
+            with self._changed:
+                self._is_back(place)
             _fail(self._claim(place), _WHY_NOT["dead"])
         with self._changed:
             place.was_busy = place.taken = bool(self._waiting)
@@ -318,8 +324,9 @@ class DynamicBatcher(Generic[Item, Result]):
         """The model has come back from a batch or a probe; called with the lock held."""
         if place.stuck:
             _logger.warning("the model has come back after %.1f s", time.perf_counter() - place.busy_since)
+        if place.replaced:
             self._threads.one_is_back()
-        place.stuck = False
+        place.stuck = place.replaced = False
         place.busy_since = math.inf
 
     def _watch(self) -> None:
@@ -327,6 +334,7 @@ class DynamicBatcher(Generic[Item, Result]):
         probed = -math.inf
         while not self._over.wait(min(self._stuck_seconds / 4, _PROBE_SECONDS)):
             for place in self._places:
+                self._replace_thread(place, after_seconds=_SLOW_SECONDS)
                 self._give_up_if_stuck(place)
             now, first = time.perf_counter(), self._places[0]
             with self._changed:
@@ -337,13 +345,25 @@ class DynamicBatcher(Generic[Item, Result]):
                 probed = now
                 self._threads.run_jointly(partial(self._work, first, probe=True))
 
+    def _replace_thread(self, place: _Place[Item, Result], after_seconds: float) -> None:
+        """Have another thread in place of one that is long away: other models, and pictures, need them too."""
+        with self._changed:
+            if place.replaced or time.perf_counter() - place.busy_since <= after_seconds:
+                return
+            try:
+                self._threads.replace_one()
+            except RuntimeError:  # the system has no more threads
+                _logger.exception("a thread that the model keeps is not replaced")
+            else:
+                place.replaced = True
+
     def _give_up_if_stuck(self, place: _Place[Item, Result]) -> None:
         with self._changed:
             if place.stuck or time.perf_counter() - place.busy_since <= self._stuck_seconds:
                 return
             place.stuck = True
             given_up = self._claim(place)
-        self._threads.replace_one()
+            self._changed.notify_all()  # close() may wait for it
         _logger.error("the model has not come back after %.1f s: what waits is given up", self._stuck_seconds)
         _fail(given_up, _WHY_NOT["stuck"])
 

@@ -8,6 +8,7 @@ it takes, and its steps read like a function.
 import heapq
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import CancelledError, Future
@@ -224,7 +225,10 @@ class Flow(Generic[Result]):
         except StopIteration as end:
             self.outcome.set_result(end.value)
         except BaseException as error:  # noqa: BLE001 - it is raised where the outcome is waited for
-            self.outcome.set_exception(error)
+            # Its traceback refers to the frames it has passed: the steps' with their picture, and this one with the
+            # outcome that holds it. Neither is to live until the garbage collector comes.
+            traceback.clear_frames(error.__traceback__)
+            self.outcome.set_exception(error.with_traceback(error.__traceback__ and error.__traceback__.tb_next))
         else:
             self._wait_for(wait)
 

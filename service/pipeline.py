@@ -7,6 +7,7 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -180,10 +181,15 @@ class KeypointPipeline:
             record.add("queue", flow.waited_seconds)
             return outcome
         except asyncio.CancelledError:
-            # A thread cannot be stopped, and until it is done its picture holds its memory.
+            # A thread cannot be stopped, and until it is done its picture holds its memory, whoever else cancels.
             flow.cancel()
-            await asyncio.wait([asyncio.ensure_future(_end_of(flow.outcome))])
+            ended = asyncio.ensure_future(_end_of(flow.outcome))
+            while not ended.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([ended])
             raise
+        finally:
+            del flow, steps  # an exception's traceback refers to this frame, and the outcome to the exception
 
 
 async def _end_of(outcome: Future[Any]) -> None:

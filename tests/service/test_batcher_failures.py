@@ -2,10 +2,14 @@
 
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 
+from service.batch_sizes import BatchSizes
+from service.dynamic_batching import DynamicBatcher
 from service.errors import InferenceFailed, NotReady
+from service.ordered_threads import OrderedThreads
 from tests.service.batchers import SECONDS, Gate, Recorder, condition, double, results, started
 
 
@@ -116,3 +120,46 @@ def test_a_thread_that_dies_fails_everybody_and_is_dead(caplog: pytest.LogCaptur
         batcher.submit([4])
     assert "a bug in the observer" in caplog.text
     batcher.close(SECONDS)
+
+
+def of_pool(threads: OrderedThreads, run_batch: Callable[[list[int], int], list[int]]) -> DynamicBatcher[int, int]:
+    batcher: DynamicBatcher[int, int] = DynamicBatcher(
+        [run_batch],
+        lambda: None,
+        threads,
+        sizes=BatchSizes((1, 2)),
+        max_queue=10,
+        stuck_seconds=SECONDS,
+        observer=Recorder(),
+    )
+    batcher.start()
+    return batcher
+
+
+def test_a_model_that_hangs_does_not_keep_the_only_thread_from_another_one() -> None:
+    gate = Gate()
+    with OrderedThreads(1, put_off_seconds=0) as threads:
+        hangs, works = of_pool(threads, gate), of_pool(threads, double)
+        late = hangs.submit([1])
+        assert gate.entered.acquire(timeout=SECONDS)
+        assert results(works.submit([2])) == [4]
+        assert condition(hangs) == "working"  # it may still come back
+        hangs.close(drain_seconds=0)
+        assert isinstance(late[0].exception(0), NotReady)
+        gate.open.set()
+        assert results(works.submit([3])) == [6]
+        works.close(SECONDS)
+
+
+def test_an_engine_that_ends_its_thread_takes_no_thread_from_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    def die(items: list[int], _: int) -> list[int]:
+        raise SystemExit("the driver is gone")
+
+    with OrderedThreads(1, put_off_seconds=0) as threads:
+        dies, works = of_pool(threads, die), of_pool(threads, double)
+        assert isinstance(dies.submit([1])[0].exception(SECONDS), NotReady)
+        assert condition(dies) == "dead"
+        assert results(works.submit([2])) == [4]
+        for batcher in (dies, works):
+            batcher.close(SECONDS)
+    assert "the driver is gone" in caplog.text

@@ -1,9 +1,12 @@
 """Flows: each step in a thread, none while they wait, one outcome however they end."""
 
+import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -191,3 +194,33 @@ def test_a_thread_that_does_not_come_back_is_replaced_until_it_does() -> None:
         pool.one_is_back()
         assert {pool.run(1.0, single_step(lambda: None)).outcome.result(SECONDS) for _ in range(3)} == {None}
         assert pool.run(1.0, single_step(lambda: "by the one left")).outcome.result(SECONDS) == "by the one left"
+
+
+class Picture:
+    """Something large."""
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_a_flow_held_is_gone_with_it_and_not_when_the_collector_comes(fails: bool) -> None:
+    async def ask(pool: OrderedThreads) -> "weakref.ref[Picture]":
+        seen: list[weakref.ref[Picture]] = []
+
+        def steps() -> Steps[None]:
+            picture = Picture()
+            seen.append(weakref.ref(picture))
+            joint: Future[int] = Future()
+            pool.run_jointly(partial(joint.set_result, 0))
+            yield Wait([joint])
+            if fails:
+                raise KeyError("no such thing")
+
+        with suppress(KeyError):
+            await asyncio.wrap_future(pool.run(0.0, steps()).outcome)
+        return seen[0]
+
+    gc.disable()
+    try:
+        with started() as pool:
+            assert asyncio.run(ask(pool))() is None
+    finally:
+        gc.enable()

@@ -17,7 +17,7 @@ from service import pipeline as pipeline_module
 from service.app import batch_limits, create_pipeline, create_threads
 from service.contract.crop_transform import Box
 from service.engine import EngineOutput, KeypointEngine
-from service.errors import InvalidParameter, NotReady
+from service.errors import InferenceFailed, InvalidParameter, NotReady
 from service.image_decoding import decode_reduced
 from service.loaded_model import LoadedModel, start_model
 from service.metrics import Metrics
@@ -168,3 +168,57 @@ def test_the_wait_for_a_thread_is_part_of_the_queue(monkeypatch: pytest.MonkeyPa
     first, second = (record.stages["queue"] for record in records)
     assert second > 0.1  # as long as the first one was decoded
     assert first > 0  # and it waits in turn, until the second is decoded, for its batch
+
+
+def test_a_picture_whose_flow_fails_is_gone_without_the_garbage_collector(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Pixels(np.ndarray[Any, Any]):
+        """An array that can be referred to weakly."""
+
+    pictures: list[weakref.ref[Any]] = []
+
+    def decode(*arguments: Any) -> DecodedPicture:
+        picture = decode_reduced(*arguments)
+        image = picture.image.view(Pixels)
+        pictures.append(weakref.ref(image))
+        return picture._replace(image=image)
+
+    def broken(_: Any) -> None:
+        raise ValueError("out of memory")
+
+    async def ask(pipeline: KeypointPipeline, model: LoadedModel) -> None:
+        with pytest.raises(InferenceFailed):
+            await pipeline.estimate(model, encode(draw_discs()), [], RequestRecord("id"))
+
+    monkeypatch.setattr(pipeline_module, "decode_reduced", decode)
+    gc.disable()
+    try:
+        with started(FakeEngine(before_run=broken)) as (pipeline, model):
+            asyncio.run(ask(pipeline, model))
+            assert [picture() for picture in pictures] == [None]
+    finally:
+        gc.enable()
+
+
+def test_a_second_cancellation_waits_for_the_thread_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    entered, go_on = threading.Event(), threading.Event()
+
+    def slow_decode(*arguments: Any) -> DecodedPicture:
+        entered.set()
+        assert go_on.wait(10)
+        return decode_reduced(*arguments)
+
+    monkeypatch.setattr(pipeline_module, "decode_reduced", slow_decode)
+
+    async def ask(pipeline: KeypointPipeline, model: LoadedModel) -> None:
+        asking = asyncio.create_task(pipeline.estimate(model, encode(draw_discs()), [], RequestRecord("id")))
+        assert await asyncio.to_thread(entered.wait, 10)
+        for _ in range(2):
+            asking.cancel()
+            await asyncio.sleep(0.02)
+            assert not asking.done()
+        go_on.set()
+        await asyncio.wait([asking], timeout=10)
+        assert asking.cancelled()
+
+    with started(FakeEngine()) as (pipeline, model):
+        asyncio.run(ask(pipeline, model))
