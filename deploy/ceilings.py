@@ -60,7 +60,10 @@ def main() -> None:
     import cv2  # noqa: PLC0415 - the parent imports this file too and needs nothing of the service
     from in_process import InProcessPipeline, crops_per_second  # noqa: PLC0415
 
-    cv2.setNumThreads(1)  # as in the service
+    from service.process_memory import limit_malloc_arenas  # noqa: PLC0415
+
+    limit_malloc_arenas()  # as in the service, and so is the next
+    cv2.setNumThreads(1)
     lines = iter(sys.stdin)
     start = json.loads(next(lines))
     bundle = Path(start["bundle"])
