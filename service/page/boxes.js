@@ -158,8 +158,13 @@ export function createBoxEditor(layer, onChange) {
       render(boxes.length - 1);
       onChange(boxes);
     },
-    clear() {
-      boxes = [];
+    /**
+     * These and no others, of which nobody is told.
+     *
+     * @param {Box[]} others
+     */
+    put(others) {
+      boxes = [...others];
       render();
     },
     /**

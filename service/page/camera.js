@@ -9,11 +9,30 @@ const WIDTH = 640;
 const QUALITY = 0.85;
 const REMEMBERED = 20; // frames over which the rate is counted
 
+/** Why a camera cannot be opened, by the browser's name for it. @type {Record<string, string>} */
+const REASONS = {
+  NotFoundError: "No camera was found.",
+  OverconstrainedError: "No camera was found.",
+  NotAllowedError: "The camera is not allowed. Allow it for this page in the browser's settings.",
+  SecurityError: "The camera is not allowed. Allow it for this page in the browser's settings.",
+  NotReadableError: "The camera does not start; another program may be using it.",
+};
+
 /**
  * @typedef {object} Camera
  * @property {() => void} stop
  * @property {Promise<void>} ended when it has stopped; fails where a frame did
  */
+
+/**
+ * In a sentence, why a camera could not be opened.
+ *
+ * @param {unknown} error of `startCamera`
+ */
+export function whyNoCamera(error) {
+  if (!(error instanceof Error)) return String(error);
+  return REASONS[error.name] ?? error.message;
+}
 
 /**
  * Start the camera.
@@ -33,13 +52,17 @@ export async function startCamera(onFrame, onRate) {
   const video = element("video", { playsinline: "" });
   video.muted = true;
   video.srcObject = stream;
-  await video.play();
-
   let running = true;
   const stop = () => {
     running = false;
     for (const track of stream.getTracks()) track.stop();
   };
+  try {
+    await video.play();
+  } catch (error) {
+    stop();
+    throw error;
+  }
   stream.getTracks()[0].addEventListener("ended", stop);
 
   async function loop() {

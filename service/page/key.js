@@ -25,11 +25,11 @@ export function createKey(onKey) {
     get value() {
       return key;
     },
-    /**
-     * @param {string} why what the server said
-     */
-    ask(why) {
-      byId("key-why").textContent = why;
+    /** The server wants one, or does not know the one that it was sent. */
+    ask() {
+      byId("key-why").textContent = key
+        ? "The server does not know this key. Get one from whoever runs it."
+        : "This server asks for an API key. Get one from whoever runs it.";
       form.hidden = false;
       field.focus();
     },

@@ -1,21 +1,30 @@
 /** What the page says: the course of things, and what went wrong. */
 
-import { Problem } from "./api.js";
-import { byId } from "./dom.js";
+import { byId, element, icon } from "./dom.js";
 
-/** @param {string} sentence for the eye and for the ear */
-export function say(sentence) {
-  byId("status").textContent = sentence;
+/**
+ * @param {string} sentence for the eye and for the ear
+ * @param {string} [doubt] what is to be said beside it as a warning
+ */
+export function say(sentence, doubt = "") {
+  byId("status").replaceChildren(
+    sentence,
+    ...(doubt ? [" ", element("span", { class: "doubt" }, icon("wrong"), element("span", {}, doubt))] : []),
+  );
 }
 
-/** @param {unknown} error the server's problem in its own words, or the browser's */
-export function complain(error) {
-  const title = error instanceof Problem ? error.title : "This did not work";
-  const detail = error instanceof Error ? error.message : String(error);
+/**
+ * Say what went wrong, where it is seen.
+ *
+ * @param {string} title
+ * @param {string} detail
+ */
+export function complain(title, detail) {
+  const notice = byId("problem");
   byId("problem-title").textContent = title;
   byId("problem-detail").textContent = detail;
-  byId("problem").hidden = false;
-  say("");
+  notice.hidden = false;
+  notice.scrollIntoView({ block: "nearest" }); // as smoothly as the style sheet says
 }
 
 /** What was wrong is no more. */

@@ -56,12 +56,12 @@ export function createModels(onChange) {
       return same.length > 1 ? { model: model.name, version: model.version } : { model: model.name };
     },
     /**
-     * The bones of the model that answered; none if it has gone meanwhile.
+     * The model that answered, unless it has gone meanwhile.
      *
      * @param {Answer} answer
      */
-    skeletonOf({ model }) {
-      return models.find(({ name, version }) => name === model.name && version === model.version)?.skeleton ?? [];
+    of({ model }) {
+      return models.find(({ name, version }) => name === model.name && version === model.version);
     },
   };
 }
@@ -76,4 +76,6 @@ function showExamples(models) {
   const suits = (/** @type {HTMLElement} */ button) => models.some(({ name }) => name === button.dataset.example);
   const someSuit = buttons.some(suits);
   for (const button of buttons) button.hidden = someSuit && !suits(button);
+  const several = buttons.filter(({ hidden }) => !hidden).length > 1;
+  byId("examples-label").textContent = several ? "Examples" : "Example";
 }

@@ -9,7 +9,7 @@ import { createStage } from "./stage.js";
 import { createTable } from "./table.js";
 import { showTimings } from "./timings.js";
 
-/** @import {Asked, Picture} from "./types.js" */
+/** @import {Asked, Box, Picture} from "./types.js" */
 
 /**
  * @param {() => void} onBoxes told when the boxes are others
@@ -28,7 +28,7 @@ export function createView(onBoxes) {
   });
   byId("add-box").addEventListener("click", () => editor.add());
   byId("clear-boxes").addEventListener("click", () => {
-    clearBoxes();
+    putBoxes([]);
     onBoxes();
     byId("add-box").focus();
   });
@@ -44,13 +44,14 @@ export function createView(onBoxes) {
     byId("clear-boxes").hidden = !editor.boxes.length;
   }
 
-  function clearBoxes() {
-    editor.clear();
+  /** @param {Box[]} boxes */
+  function putBoxes(boxes) {
+    editor.put(boxes);
     offerClearing();
   }
 
   return {
-    clearBoxes,
+    putBoxes,
     get boxes() {
       return editor.boxes;
     },
@@ -90,16 +91,4 @@ export function createView(onBoxes) {
       classList.add("filled", "answered");
     },
   };
-}
-
-/**
- * An answer in a sentence.
- *
- * @param {Asked} asked
- */
-export function inWords({ answer: { instances }, roundTripMs }) {
-  const score = instances.reduce((sum, one) => sum + one.score, 0) / Math.max(1, instances.length);
-  const objects = instances.length === 1 ? "one object" : `${instances.length} objects`;
-  const points = instances.reduce((sum, one) => sum + one.keypoints.length, 0);
-  return `${points} keypoints of ${objects}, mean score ${score.toFixed(2)}, in ${Math.round(roundTripMs)} ms.`;
 }

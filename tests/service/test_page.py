@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Browser, Request
+from playwright.sync_api import Browser, Request, expect
 
 from service.api_keys import new_key
 from tests.fakes import draw_discs, encode
@@ -210,6 +210,47 @@ def test_the_camera_streams_until_it_is_stopped(page: OpenPage) -> None:
     assert not page.page.is_hidden("#curl-hint")
 
 
+def test_a_camera_that_cannot_be_opened_changes_nothing(page: OpenPage) -> None:
+    page.drop("portrait.jpg", "image/jpeg", picture_file("astronaut.jpg"))
+    page.wait_for_answer()
+    drag_box(page, FACE_BOX, 512)
+    page.wait_for_answer()
+    page.page.evaluate("document.activeElement.blur()")  # the button of a box is shown where the keyboard is
+
+    def all_of_it() -> list[Any]:
+        texts = [page.text(name) for name in ("status", "curl", "json", "camera-label")]
+        return [*texts, page.page.locator(".box").get_attribute("aria-label"), page.canvas("points").tobytes()]
+
+    before = all_of_it()
+    for name, words in {
+        "NotFoundError": "No camera was found.",
+        "NotAllowedError": "The camera is not allowed.",
+    }.items():
+        page.page.evaluate(
+            "(name) => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('no', name); } }",
+            name,
+        )
+        page.page.click("#camera")
+        page.wait_for_text("problem-detail", words)
+        assert page.page.is_enabled("#camera")
+        assert all_of_it() == before
+
+
+def test_a_model_that_sees_something_else_is_doubted_aloud(page: OpenPage, both: ServerProcess) -> None:
+    page.page.click("[data-example=face68]")
+    assert page.wait_for_answer()["instances"][0]["score"] > 0.5  # 0.82 measured
+    assert page.page.locator("#status .doubt").count() == 0
+    page.drop("mouse.png", "image/png", picture_file("mouse.png"))
+    page.page.wait_for_selector("#status .doubt")
+    assert page.wait_for_answer()["instances"][0]["score"] < 0.5  # 0.24 measured
+    with both.client() as client:
+        description = client.get("/v1/models/face68").json()["description"]
+    assert f"The model is not sure that it sees what it was made for: {description}" in page.text("status")
+    assert page.page.evaluate("document.querySelector('#status .doubt').getBoundingClientRect().bottom") < 900
+    page.page.select_option("#model", "mouse17")
+    page.page.wait_for_selector("#status .doubt", state="detached")
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on PATH")
 def test_the_curl_line_gives_what_the_page_shows(page: OpenPage, tmp_path: Path) -> None:
     name = "it's a $picture.jpg"
@@ -309,10 +350,22 @@ def test_the_server_s_own_words_are_shown(browser: Browser, both: ServerProcess)
                 content=b"no picture at all",
                 headers={"Content-Type": "application/octet-stream"},
             ).json()
-        assert (page.text("problem-title"), page.text("problem-detail")) == (said["title"], said["detail"])
+        named = (said["title"], f"notes.txt: {said['detail']}")
+        assert (page.text("problem-title"), page.text("problem-detail")) == named
         page.page.click("[data-example=face68]")
-        page.wait_for_answer()
+        answer = page.wait_for_answer()
         assert page.page.is_hidden("#problem")
+        page.page.mouse.move(1, 1)  # a keypoint that is pointed at has a ring
+        words, points = page.text("status"), page.canvas("points")
+        page.page.set_viewport_size({"width": 500, "height": 500})
+        page.page.evaluate("scrollTo({ top: document.body.scrollHeight, behavior: 'instant' })")
+        page.drop("notes.txt", "text/plain", b"no picture at all")
+        page.page.wait_for_selector("#problem:visible")
+        expect(page.page.locator("#problem")).to_be_in_viewport()
+        page.page.set_viewport_size({"width": 1280, "height": 720})
+        assert page.wait_for_answer() == answer  # what was there is there
+        assert page.text("status") == words
+        np.testing.assert_array_equal(page.canvas("points"), points)
 
 
 def test_a_key_is_asked_for_and_a_busy_server_is_waited_for(
@@ -324,10 +377,12 @@ def test_a_key_is_asked_for_and_a_busy_server_is_waited_for(
     running = start_server(api_keys=file)
     with opened(browser, running.url, expected_statuses=(401, 429)) as page:
         page.page.wait_for_selector("#key-form:visible")
-        assert "Authorization" in page.text("key-why")
+        assert page.text("key-why") == "This server asks for an API key. Get one from whoever runs it."
+        assert page.page.is_hidden("#problem")
         page.page.fill("#key", "fp_wrong")
         page.page.keyboard.press("Enter")
         page.wait_for_text("key-why", "does not know")
+        assert page.page.is_hidden("#problem")
         page.page.fill("#key", key)
         page.page.keyboard.press("Enter")
         page.page.wait_for_selector("#model option", state="attached")
