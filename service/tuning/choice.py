@@ -110,11 +110,12 @@ def tune(
         for one in passes
         for threads in decode_threads(cores)
     ]
+    default = Candidate(passes[0].arrangement, default_batch, decode_threads(cores)[0])
     if _PASSES_OF_A_LIMIT * passes[0].seconds.get(default_batch, float("inf")) <= limit:
-        candidates.insert(0, Candidate(passes[0].arrangement, default_batch, decode_threads(cores)[0]))
+        candidates.insert(0, default)
     loads = {candidate: measure_load(candidate) for candidate in dict.fromkeys(candidates)}
     chosen = _choose(loads, limit)
-    return Tuning(passes, loads, chosen, _reasons(passes, loads, chosen, cores, limit))
+    return Tuning(passes, loads, chosen, _reasons(passes, loads, chosen, default, cores, limit))
 
 
 def _measure_passes(arrangement: Arrangement, sizes: Sequence[int], measure: MeasurePass) -> Passes:
@@ -136,23 +137,38 @@ def _largest_batch(passes: Passes, limit: float) -> int:
 
 
 def _choose(loads: dict[Candidate, Load], limit: float) -> Candidate:
-    """The first candidate that is about as fast as the fastest: so the default, unless one is better than noise.
+    """The first candidate that keeps the limit, which is the default if that one does, unless others are faster by more
+    than noise: then the first of those that is about as fast as the fastest.
 
     Where none keeps the limit, the one that comes nearest.
     """
     allowed = {candidate: load for candidate, load in loads.items() if load.p99_seconds <= limit}
     if not allowed:
         return min(loads, key=lambda candidate: loads[candidate].p99_seconds)
-    best = max(load.images_per_second for load in allowed.values())
-    return next(one for one, load in allowed.items() if load.images_per_second >= (1 - _NOISE) * best)
+    rates = {candidate: load.images_per_second for candidate, load in allowed.items()}
+    first = next(iter(rates))
+    faster = {candidate: rate for candidate, rate in rates.items() if rate > (1 + _NOISE) * rates[first]}
+    if not faster:
+        return first
+    return next(candidate for candidate, rate in faster.items() if rate >= (1 - _NOISE) * max(faster.values()))
 
 
 def _reasons(
-    passes: Sequence[Passes], loads: dict[Candidate, Load], chosen: Candidate, cores: int, limit: float
+    passes: Sequence[Passes],
+    loads: dict[Candidate, Load],
+    chosen: Candidate,
+    default: Candidate,
+    cores: int,
+    limit: float,
 ) -> dict[str, str]:
     load = loads[chosen]
     others = sorted(other.images_per_second for candidate, other in loads.items() if candidate != chosen)
-    under_load = f"{load.images_per_second:.0f} images/s, where others did {others[0]:.0f} to {others[-1]:.0f}"
+    under_load = f"{load.images_per_second:.1f} images/s, where others did {others[0]:.1f} to {others[-1]:.1f}"
+    if chosen == default and load.p99_seconds <= limit:
+        another = "another" if limit == float("inf") else "another within the limit"
+        under_load += f"; the default, kept unless {another} is more than {100 * _NOISE:g} % faster"
+    elif chosen != default and default in loads:
+        under_load += f" and the defaults {loads[default].images_per_second:.1f}"
     if limit != float("inf"):
         kept = "within" if load.p99_seconds <= limit else "the nearest to, but beyond"
         under_load += f"; p99 {1000 * load.p99_seconds:.1f} ms, {kept} {1000 * limit:g} ms"
@@ -162,7 +178,7 @@ def _reasons(
         best = max(rates, key=lambda size: rates[size])
         batch = f"{rates[chosen.max_batch]:.0f} crops/s by itself, the best size ({best}) {rates[best]:.0f}"
     else:
-        batch = "the default; smaller ones did no better under load"
+        batch = "the default; no other was better under load by more than noise"
     return {
         "batches_at_once": under_load,
         "intra_op_threads": f"{cores} cores divided by batches_at_once",

@@ -39,11 +39,28 @@ def test_the_default_stays_where_nothing_is_better_than_noise() -> None:
     assert len(tuning.loads) == 7
 
 
+def test_the_default_stays_where_others_are_near_the_best_but_not_better_than_it_by_more_than_noise() -> None:
+    default, fastest = Candidate(Arrangement(2, 1), 16, 2), Candidate(Arrangement(1, 2), 64, 4)
+
+    def rate(candidate: Candidate) -> float:
+        return {default: 100.0, fastest: 104.0}.get(candidate, 101.5)
+
+    # Those of 101.5 are within 3 % of the fastest, and no more than 1.5 % faster than the default.
+    tuning = run(by_rate(rate))
+    assert tuning.chosen == fastest
+    assert tuning.reasons["decode_threads"] == "104.0 images/s, where others did 100.0 to 101.5 and the defaults 100.0"
+    tuning = run(by_rate(lambda candidate: min(102.9, rate(candidate))))
+    assert tuning.chosen == default
+    assert tuning.reasons["decode_threads"] == (
+        "100.0 images/s, where others did 101.5 to 102.9; the default, kept unless another is more than 3 % faster"
+    )
+
+
 def test_the_fastest_under_load_is_taken_with_its_numbers() -> None:
     best = Candidate(Arrangement(1, 2), 64, 4)
     tuning = run(by_rate(lambda candidate: 150.0 if candidate == best else 100.0))
     assert tuning.chosen == best
-    assert tuning.reasons["batches_at_once"] == "150 images/s, where others did 100 to 100"
+    assert tuning.reasons["batches_at_once"] == "150.0 images/s, where others did 100.0 to 100.0 and the defaults 100.0"
     # 64 crops in 8 + 64 ms.
     assert tuning.reasons["max_batch"] == "889 crops/s by itself, the best size (64) 889"
 
