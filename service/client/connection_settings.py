@@ -8,8 +8,10 @@ from urllib.parse import urlsplit
 from service.client.calls import Call
 from service.client.exchanging import Exchanger
 from service.client.retrying import RetryPolicy
+from service.paths import KEYPOINTS_PATH
 
 USUAL_DEADLINE_MS: Final = 30_000  # as the server's own
+_ROUTES: Final = (KEYPOINTS_PATH, "/v1/models")  # not every path is wrong: a server may be behind a proxy's
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,12 @@ class ConnectionSettings:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError(f"url: expected http://HOST:PORT or https://HOST, found {self.url!r}")
+        for route in _ROUTES:
+            if parts.path.rstrip("/").endswith(route):
+                raise ValueError(f"url: expected the server's address without {route}, found {self.url!r}")
+        if self.api_key is not None:
+            # A key that was read from a file ends in a line break.
+            object.__setattr__(self, "api_key", self.api_key.strip())
         if self.api_key is not None and not (self.api_key.isascii() and self.api_key.isprintable() and self.api_key):
             raise ValueError("api_key: expected printable ASCII characters, found others or none")
         self.call(None)

@@ -20,11 +20,11 @@ def picture_file(picture: Picture) -> tuple[bytes, str]:
 
     Raises:
         OSError: the file cannot be read.
-        ValueError: no bytes, or an array of another type or shape.
+        ValueError: no bytes, an array of another type or shape, or something else altogether.
     """
     if isinstance(picture, np.ndarray):
         return _png(picture), "image/png"
-    content = Path(picture).read_bytes() if isinstance(picture, str | Path) else bytes(picture)
+    content = Path(picture).read_bytes() if isinstance(picture, str | Path) else _bytes(picture)
     if not content:
         raise ValueError("picture: expected an image file, found no bytes")
     # The service goes by a file's first bytes, so that nobody need guess its format here.
@@ -48,6 +48,15 @@ def picture_pixels(picture: Picture) -> NDArray[np.uint8]:
         return decode_image(content, MAX_SIDE_PIXELS**2, allow_tiff=True)
     except RequestError as error:
         raise ValueError(f"picture: {error}") from error
+
+
+def _bytes(picture: object) -> bytes:
+    if isinstance(picture, bytes | bytearray | memoryview):
+        return bytes(picture)
+    hint = "; numpy.asarray makes an array of it" if hasattr(picture, "__array_interface__") else ""
+    raise ValueError(
+        f"picture: expected bytes, a path or an RGB array uint8 (H, W, 3), found {type(picture).__name__}{hint}"
+    )
 
 
 def _png(image: NDArray[np.uint8]) -> bytes:
