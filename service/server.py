@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import socket
 import ssl
@@ -155,7 +156,11 @@ def serve(settings: Settings, load: Callable[[Path], KeypointEngine]) -> None:
         server.run()
     except (SystemExit, OSError) as error:
         ports = " and ".join(str(port) for port in (settings.port, settings.admin_port) if port is not None)
-        raise StartupError(f"the server could not start on {settings.host}:{ports}; the log says why") from error
+        # uvicorn logs what the system says, and then exits while it handles it.
+        cause = error if isinstance(error, OSError) else error.__context__
+        errno = cause.errno if isinstance(cause, OSError) else None
+        why = "; the log says why" if errno is None else f" ({os.strerror(errno)})"
+        raise StartupError(f"the server could not start on {settings.host}:{ports}{why}") from error
     if server.stopped_by_death:
         raise EngineDied("the model has died; start the server anew")
     if readiness.cut_off:

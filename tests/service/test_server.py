@@ -85,7 +85,9 @@ def test_a_port_in_use_is_one_sentence(bundle: Path) -> None:
             [*COMMAND, str(bundle), "--port", port], check=False, capture_output=True, text=True, timeout=SECONDS
         )
     assert ended.returncode == 1
-    assert ended.stderr.splitlines()[-1].startswith(f"focalpoint: the server could not start on 127.0.0.1:{port}")
+    assert ended.stderr.splitlines()[-1] == (
+        f"focalpoint: the server could not start on 127.0.0.1:{port} (Address already in use)"
+    )
     assert "Traceback" not in ended.stderr
 
 
