@@ -38,11 +38,12 @@ def plan_drawings(path: Path, sources: Sequence[Source]) -> Writer:
     else:
         [first, *others] = sources
         suffixes = tuple(FOURCC_OF_SUFFIX) if first.is_video else PICTURE_SUFFIXES
-        if others or path.suffix.lower() not in suffixes:
+        if others:
+            raise InvalidSetting(f"--output {path}: for {len(sources)} files expected a folder, found {path.name}")
+        if path.suffix.lower() not in suffixes:
             kind = "video" if first.is_video else "picture"
             raise InvalidSetting(
-                f"--output {path}: expected one {kind} and a name that ends in {' '.join(suffixes)}, or a folder for "
-                f"{len(sources)} files; found {path.suffix} for {len(sources)}"
+                f"--output {path}: for a {kind} expected a name that ends in {' '.join(suffixes)}, found {path.name}"
             )
         targets = {first.name: path}
     [(target, times)] = Counter(targets.values()).most_common(1)

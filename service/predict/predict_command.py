@@ -74,10 +74,14 @@ def predict_command(
 ) -> None:
     """Find the keypoints in pictures and videos; write tables, results or drawings."""
     settings = read_settings(model=None if url else model, provider=provider)
+    if not url and "model" not in settings.model_fields_set and not settings.model.is_dir():
+        raise InvalidSetting(
+            f"--model: expected the folder of a bundle, found none given, and the default {settings.model} is not here"
+        )
     outputs, everywhere = output or [], parse_boxes(split_boxes(";".join(box or [])), settings.max_boxes)
     at_once = in_flight or (_IN_FLIGHT_AT_SERVER if url else _IN_FLIGHT)
     open_looker: OpenLooker = (
-        partial(server_looker, url, api_key, None if model is None else str(model))
+        partial(server_looker, url, api_key, None if model is None else str(model), partial(typer.echo, err=True))
         if url
         else partial(bundle_looker, settings, at_once)
     )
@@ -86,7 +90,10 @@ def predict_command(
         _predict_one(open_looker, one, everywhere, outputs, json=json)
         return
     if not outputs:
-        raise InvalidSetting("predict: give -o OUT.png to draw the keypoints, --json to print them, or both")
+        raise InvalidSetting(
+            "predict: give -o OUT.png to draw the keypoints of one picture, --json to print them, or both; for any "
+            "number of pictures and videos -o TABLE.csv, -o results.json or -o FOLDER"
+        )
     if json:
         raise InvalidSetting("--json: expected one picture; -o rows.jsonl takes any number of them")
     if everywhere and boxes:

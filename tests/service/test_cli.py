@@ -89,6 +89,15 @@ def test_predict_says_what_is_wrong(
         run(monkeypatch, "predict", str(picture), "--json", "--model", str(tmp_path))
 
 
+def test_predict_says_that_no_model_was_given_where_the_default_is_not_here(
+    monkeypatch: pytest.MonkeyPatch, picture: Path, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FOCALPOINT_MODEL", raising=False)
+    with pytest.raises(InvalidSetting, match="found none given, and the default models/face68 is not here"):
+        run(monkeypatch, "predict", str(picture), "--json")
+
+
 def test_registered_functions_are_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     assert run(monkeypatch, "greet", "you") == "hello you\n"
     assert "greet" in run(monkeypatch, "--help")

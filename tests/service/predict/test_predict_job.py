@@ -195,7 +195,7 @@ def test_the_folder_one_is_in_takes_tables_too(bundle: Path, folder: Path, monke
 
 def test_flags_that_do_not_go_together_are_refused(bundle: Path, folder: Path, tmp_path: Path) -> None:
     model = ("--model", bundle)
-    with pytest.raises(InvalidSetting, match=r"give -o OUT\.png"):
+    with pytest.raises(InvalidSetting, match=r"give -o OUT\.png .* -o TABLE\.csv, -o results\.json or -o FOLDER"):
         predict(folder, *model)
     with pytest.raises(InvalidSetting, match="--json: expected one picture"):
         predict(folder, "--json", "-o", tmp_path / "rows.jsonl", *model)

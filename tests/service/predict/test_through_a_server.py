@@ -1,5 +1,7 @@
 """`--url`: the points of the bundle, and what is said where the server is not as it should be."""
 
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from service.errors import InvalidSetting, StartupError
 from service.model_loading import load_model
 from tests.fakes import write_bundle
+from tests.service.client.scripted_server import answer, keypoints, problem, scripted
 from tests.service.conftest import RunningServer, running_repository, running_server
 from tests.service.predict.predict_runs import (
     FACES,
@@ -83,3 +86,31 @@ def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
     folder = write_disc_pictures(tmp_path / "pictures", 1)
     with pytest.raises(InvalidSetting, match="--url: "):
         predict(folder, "-o", tmp_path / "rows.jsonl", "--url", "no address")
+
+
+def test_a_server_that_does_not_listen_is_said_at_once(tmp_path: Path) -> None:
+    folder = write_disc_pictures(tmp_path / "pictures", 1)
+    with socket.socket() as bound:  # and does not listen
+        bound.bind(("127.0.0.1", 0))
+        url, began = f"http://127.0.0.1:{bound.getsockname()[1]}", time.monotonic()
+        sentence = rf"^--url {url}: expected a Focalpoint server that answers within 3 s, found none \(.+\)$"
+        with pytest.raises(StartupError, match=sentence):
+            predict(folder, "-o", tmp_path / "rows.jsonl", "--url", url)
+    assert time.monotonic() - began < 60  # measured: 3 s; a patient client takes minutes
+
+
+def test_a_server_that_is_lost_later_is_waited_for_and_a_line_says_so(tmp_path: Path) -> None:
+    details = {
+        "name": "m", "version": "1", "versions": ["1"], "description": "", "intended_use": "", "card": "",
+        "keypoint_names": ["tip"], "skeleton": [], "flip_pairs": [], "oks_sigmas": None, "accuracy": [],
+        "licence": {"name": "", "summary": "", "research_only": False}, "input_width": 8, "input_height": 8,
+        "sha256": {}, "provider": "cpu",
+    }  # fmt: skip
+    lost = problem(503, "not-ready", "starts anew", retry_after_ms=1)
+    folder, output = write_disc_pictures(tmp_path / "pictures", 1), tmp_path / "rows.jsonl"
+    with scripted(answer(200, details), *[lost] * 8, keypoints(x=7)) as server:
+        ended = predict(folder, "-o", output, "--url", server.url, "--model", "m")
+    assert ended.exit_code == 0
+    assert points_of(read_lines(output)[0])[0, 0, 0] == 7
+    [line] = ended.stderr.splitlines()
+    assert line.startswith(f"focalpoint: waiting up to 10 minutes for the server: {server.url}/v1/keypoints answered")
