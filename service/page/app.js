@@ -28,11 +28,14 @@ function start() {
   let taken = 0;
   let settling = 0;
   let saidAt = 0;
+  /** Whether the models are known. @type {Promise<boolean>} */
+  let loading;
 
   const view = createView(() => askAgain(SETTLE_MS));
   const models = createModels(() => askAgain(0));
   const key = createKey(async () => {
-    if (await loadModels()) askAgain(0);
+    loading = loadModels();
+    if (await loading) askAgain(0);
   });
   const asking = createAsking((seconds) => {
     say(`The server is busy; it is asked again in ${Number(seconds.toFixed(1))} s.`);
@@ -123,6 +126,7 @@ function start() {
     let name = "";
     try {
       const arrived = await coming;
+      await loading; // where there are several, a request must say which one
       if (mine !== taken) return;
       clearTimeout(settling);
       picture = arrived;
@@ -213,7 +217,7 @@ function start() {
       },
     say,
   );
-  loadModels();
+  loading = loadModels();
 }
 
 start();
