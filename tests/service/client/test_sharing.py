@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -59,6 +60,15 @@ def test_a_cancelled_call_closes_its_connection_and_harms_no_other() -> None:
     assert asyncio.run(main()) == 2
 
 
+@pytest.fixture
+def heeds_interrupts() -> Iterator[None]:
+    """As in a terminal; a process that was started in the background ignores them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeds_interrupts")
 def test_an_interrupted_call_closes_its_connection_and_the_client_goes_on() -> None:
     with scripted(HANG, keypoints()) as server, Client(server.url, trust_env=False) as client:
 
