@@ -17,6 +17,7 @@ from service.dynamic_batching import DynamicBatcher, Ran, Threads
 from service.engine import EngineOutput, KeypointEngine
 from service.errors import InferenceFailed
 from service.metrics import Metrics, ModelMetrics
+from service.model_threads import ModelThreads
 
 CARD_FILE = "MODEL_CARD.md"
 
@@ -56,14 +57,14 @@ class BatchLimits(NamedTuple):
 
     Attributes:
         sizes: of a forward pass, ascending from 1.
-        at_once: forward passes that run side by side.
+        threads: how they share the cores.
         max_queue: crops that may wait.
         stuck_seconds: a batch that takes longer is given up.
         drain_seconds: how long the end waits for what was accepted.
     """
 
     sizes: tuple[int, ...]
-    at_once: int
+    threads: ModelThreads
     max_queue: int
     stuck_seconds: float
     drain_seconds: float
@@ -122,8 +123,9 @@ def start_model(
     possible = engine.manifest.input.batch_sizes(limits.sizes)
     sizes = BatchSizes(possible, engine.warm_up(possible))
     of_model = metrics.of_model(engine.manifest.name)
-    engines = [engine, *(engine.twin() for _ in range(limits.at_once - 1))]
+    engines = [engine, *(engine.twin() for _ in range(limits.threads.batches_at_once - 1))]
     runners = [_CropRunner(engine, of_model, possible[-1]) for engine in engines]
+    lone = _runner_of_lone_crops(engine, of_model, limits.threads)
     batcher = DynamicBatcher[CropTask, CropAnswer](
         [runner.run for runner in runners],
         runners[0].probe,
@@ -132,6 +134,7 @@ def start_model(
         max_queue=limits.max_queue,
         stuck_seconds=limits.stuck_seconds,
         observer=metrics,
+        run_alone=lone.run if lone else None,
     )
     batcher.start()
     return LoadedModel(engine, batcher, folder, limits.drain_seconds)
@@ -177,3 +180,12 @@ class _CropRunner:
 def _heatmaps_of(output: EngineOutput, index: int) -> NDArray[np.float16]:
     assert output.heatmaps_NKHW is not None, "the engine was asked for them"
     return np.asarray(output.heatmaps_NKHW[index], np.float16)
+
+
+def _runner_of_lone_crops(engine: KeypointEngine, metrics: ModelMetrics, threads: ModelThreads) -> _CropRunner | None:
+    """The same model on more threads, if there are more, and warm."""
+    if threads.lone_threads <= threads.intra_op_threads:
+        return None
+    wide = engine.widened(threads.lone_threads)
+    wide.warm_up((1,))
+    return _CropRunner(wide, metrics, 1)
