@@ -164,7 +164,7 @@ class _CropRunner:
         with_heatmaps = any(task.with_heatmaps for task in tasks)
         output = self._engine.run_with_heatmaps(slots_NHW3) if with_heatmaps else self._engine.run(slots_NHW3)
         points_NK2, scores_NK = output.points_in_crop_NK2[: len(tasks)], output.scores_NK[: len(tasks)]
-        finite_N = np.asarray(np.isfinite(np.dstack([points_NK2, scores_NK])).all(axis=(1, 2)))
+        finite_N = np.asarray(np.isfinite(points_NK2).all(axis=(1, 2)) & np.isfinite(scores_NK).all(axis=1))
         self._metrics.on_scores(scores_NK[finite_N])
         return [
             CropAnswer(points_NK2[index], scores_NK[index], _heatmaps_of(output, index) if task.with_heatmaps else None)
