@@ -70,7 +70,7 @@ class AdversarialFocal(Section):
     strength: Positive
     weights: Literal["as_printed", "mean_one"]
     critic_warm_up_epochs: Annotated[int, Field(ge=0)]
-    control: Literal["none", "shuffled", "loss_ranked", "uniform"]
+    control: Literal["none", "shuffled", "loss_ranked", "loss_ranked_reversed", "uniform"]
     gradient_penalty: Positive
     critic_learning_rate: Positive
     critic_betas: tuple[Decay, Decay]

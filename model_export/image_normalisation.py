@@ -17,7 +17,7 @@ def normalise(crops_NHW3: torch.Tensor, channel_order: ChannelOrder) -> torch.Te
     """
     if channel_order == "bgr":
         crops_NHW3 = crops_NHW3.flip(-1)
-    images_NHW3 = (crops_NHW3.float() - crops_NHW3.new_tensor(_MEAN, dtype=torch.float32)) / crops_NHW3.new_tensor(
-        _SPREAD, dtype=torch.float32
-    )
-    return images_NHW3.permute(0, 3, 1, 2)
+    # Channels first: with them last, onnxruntime takes the mean of three numbers at a time, and 9 % of face68's time.
+    images_N3HW = crops_NHW3.permute(0, 3, 1, 2).float()
+    mean, spread = (images_N3HW.new_tensor(values).reshape(3, 1, 1) for values in (_MEAN, _SPREAD))
+    return (images_N3HW - mean) / spread

@@ -26,6 +26,13 @@ def loss_ranked(weights_M: torch.Tensor, losses_M: torch.Tensor, _lots_M: torch.
     return ranked
 
 
+def loss_ranked_reversed(weights_M: torch.Tensor, losses_M: torch.Tensor, _lots_M: torch.Tensor | None) -> torch.Tensor:
+    """The same weights, the greater the loss the smaller: what holding back the hard samples does."""
+    ranked = torch.empty_like(weights_M)
+    ranked[losses_M.argsort(descending=True)] = weights_M.sort().values
+    return ranked
+
+
 def uniform(weights_M: torch.Tensor, _losses_M: torch.Tensor, _lots_M: torch.Tensor | None) -> torch.Tensor:
     """Their mean for all: what their size alone does to the learning rate."""
     return weights_M.mean().expand_as(weights_M)
@@ -37,5 +44,6 @@ CONTROLS: dict[str, Control] = {
     "none": _as_they_are,
     "shuffled": shuffled,
     "loss_ranked": loss_ranked,
+    "loss_ranked_reversed": loss_ranked_reversed,
     "uniform": uniform,
 }

@@ -91,14 +91,14 @@ def normalize_points(points_in_image: NDArray[np.float64], width: int, height: i
 def _numbers(instance: Instance, estimate: Estimate, coordinates: Coordinates) -> _Numbers:
     size, decimals = (estimate.width, estimate.height), _DECIMALS[coordinates]
     box = np.array([instance.box.x, instance.box.y, instance.box.width, instance.box.height])
-    points = instance.points_in_image
+    points, scores = instance.points_in_image, instance.scores.astype(np.float64)
     if coordinates == "normalized":
         box, points = box / (*size, *size), normalize_points(points, *size)  # a box counts from edges already
     return _Numbers(
-        np.round(box, decimals).tolist(),
-        np.round(points, decimals).tolist(),
-        np.round(instance.scores.astype(np.float64), _SCORE_DECIMALS).tolist(),
-        round(float(instance.scores.mean()), _SCORE_DECIMALS),
+        box.round(decimals).tolist(),
+        points.round(decimals).tolist(),
+        scores.round(_SCORE_DECIMALS).tolist(),
+        round(scores.sum().item() / len(scores), _SCORE_DECIMALS),
         instance.heatmaps,
     )
 

@@ -67,7 +67,7 @@ def batch_limits(settings: Settings) -> BatchLimits:
     """How each model's crops are batched, as the settings say."""
     return BatchLimits(
         sizes=settings.batch_sizes,
-        at_once=model_threads(settings).batches_at_once,
+        threads=model_threads(settings),
         max_queue=settings.max_queue,
         stuck_seconds=settings.stuck_ms / 1000,
         drain_seconds=settings.drain_timeout_ms / 1000,

@@ -91,6 +91,7 @@ def serve_command(
     gpu_memory_bytes: Annotated[int | None, setting_flag("gpu_memory_bytes")] = None,
     batches_at_once: Annotated[int | None, setting_flag("batches_at_once")] = None,
     intra_op_threads: Annotated[int | None, setting_flag("intra_op_threads")] = None,
+    lone_threads: Annotated[int | None, setting_flag("lone_threads")] = None,
     decode_threads: Annotated[int | None, setting_flag("decode_threads")] = None,
     max_batch: Annotated[int | None, setting_flag("max_batch")] = None,
     max_queue: Annotated[int | None, setting_flag("max_queue")] = None,

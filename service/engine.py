@@ -43,6 +43,13 @@ class KeypointEngine(Protocol):
     def twin(self) -> "KeypointEngine":
         """The same model with buffers of its own, for another thread."""
 
+    def widened(self, threads: int) -> "KeypointEngine":
+        """The same model with so many threads for a forward pass.
+
+        Raises:
+            BundleError: the bundle's files have changed since it was loaded.
+        """
+
     def run(self, crops_NHW3: NDArray[np.uint8]) -> EngineOutput:
         """Keypoints of N >= 1 RGB crops of the manifest's size. Blocks; called from one thread at a time.
 

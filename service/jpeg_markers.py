@@ -9,6 +9,7 @@ from service.tiff_tags import exif_orientation
 
 # Start-of-frame markers carry the size; C4, C8 and CC lie in their range and mean other things.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_SEQUENTIAL_FRAMES = frozenset({0xC0, 0xC1, 0xC9})
 _WITHOUT_LENGTH = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
 _APP1, _START_OF_SCAN, _END_OF_IMAGE = 0xE1, 0xDA, 0xD9
 # FF may be repeated before a marker; within a scan, FF 00 and FF D0 ... D7 belong to the picture. One FF in each
@@ -59,11 +60,24 @@ def has_more_scans(data: bytes, most: int) -> bool:
     Raises:
         ValueError, struct.error: the markers are broken, or more than 2000.
     """
-    # Most files need no walk; those that do have a video or a second picture behind this one.
-    if data.count(bytes([0xFF, _START_OF_SCAN])) <= most:
+    # Few files need the whole walk; those that do have a video or a second picture behind this one.
+    if _is_one_scan(data) or data.count(bytes([0xFF, _START_OF_SCAN])) <= most:
         return False
     scans = sum(marker == _START_OF_SCAN for marker, *_ in _markers(data))
     return scans > most
+
+
+def _is_one_scan(data: bytes) -> bool:
+    """Whether the first scan of a sequential picture has all its components: libjpeg then refuses a second one."""
+    components = None
+    for marker, _, position in _markers(data):
+        if marker in _FRAMES:
+            if marker not in _SEQUENTIAL_FRAMES:
+                return False
+            (components,) = struct.unpack_from(">B", data, position + 7)
+        elif marker == _START_OF_SCAN:
+            return struct.unpack_from(">B", data, position + 2) == (components,)
+    return False
 
 
 def without_padding(data: bytes, count: int, marker: int) -> bytes | None:

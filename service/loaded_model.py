@@ -17,6 +17,7 @@ from service.dynamic_batching import DynamicBatcher, Ran, Threads
 from service.engine import EngineOutput, KeypointEngine
 from service.errors import InferenceFailed
 from service.metrics import Metrics, ModelMetrics
+from service.model_threads import ModelThreads
 
 CARD_FILE = "MODEL_CARD.md"
 
@@ -56,14 +57,14 @@ class BatchLimits(NamedTuple):
 
     Attributes:
         sizes: of a forward pass, ascending from 1.
-        at_once: forward passes that run side by side.
+        threads: how they share the cores.
         max_queue: crops that may wait.
         stuck_seconds: a batch that takes longer is given up.
         drain_seconds: how long the end waits for what was accepted.
     """
 
     sizes: tuple[int, ...]
-    at_once: int
+    threads: ModelThreads
     max_queue: int
     stuck_seconds: float
     drain_seconds: float
@@ -122,8 +123,9 @@ def start_model(
     possible = engine.manifest.input.batch_sizes(limits.sizes)
     sizes = BatchSizes(possible, engine.warm_up(possible))
     of_model = metrics.of_model(engine.manifest.name)
-    engines = [engine, *(engine.twin() for _ in range(limits.at_once - 1))]
+    engines = [engine, *(engine.twin() for _ in range(limits.threads.batches_at_once - 1))]
     runners = [_CropRunner(engine, of_model, possible[-1]) for engine in engines]
+    lone = _runner_of_lone_crops(engine, of_model, limits.threads)
     batcher = DynamicBatcher[CropTask, CropAnswer](
         [runner.run for runner in runners],
         runners[0].probe,
@@ -132,6 +134,7 @@ def start_model(
         max_queue=limits.max_queue,
         stuck_seconds=limits.stuck_seconds,
         observer=metrics,
+        run_alone=lone.run if lone else None,
     )
     batcher.start()
     return LoadedModel(engine, batcher, folder, limits.drain_seconds)
@@ -161,7 +164,7 @@ class _CropRunner:
         with_heatmaps = any(task.with_heatmaps for task in tasks)
         output = self._engine.run_with_heatmaps(slots_NHW3) if with_heatmaps else self._engine.run(slots_NHW3)
         points_NK2, scores_NK = output.points_in_crop_NK2[: len(tasks)], output.scores_NK[: len(tasks)]
-        finite_N = np.asarray(np.isfinite(np.dstack([points_NK2, scores_NK])).all(axis=(1, 2)))
+        finite_N = np.asarray(np.isfinite(points_NK2).all(axis=(1, 2)) & np.isfinite(scores_NK).all(axis=1))
         self._metrics.on_scores(scores_NK[finite_N])
         return [
             CropAnswer(points_NK2[index], scores_NK[index], _heatmaps_of(output, index) if task.with_heatmaps else None)
@@ -177,3 +180,12 @@ class _CropRunner:
 def _heatmaps_of(output: EngineOutput, index: int) -> NDArray[np.float16]:
     assert output.heatmaps_NKHW is not None, "the engine was asked for them"
     return np.asarray(output.heatmaps_NKHW[index], np.float16)
+
+
+def _runner_of_lone_crops(engine: KeypointEngine, metrics: ModelMetrics, threads: ModelThreads) -> _CropRunner | None:
+    """The same model on more threads, if there are more, and warm."""
+    if threads.lone_threads <= threads.intra_op_threads:
+        return None
+    wide = engine.widened(threads.lone_threads)
+    wide.warm_up((1,))
+    return _CropRunner(wide, metrics, 1)

@@ -134,24 +134,24 @@ class _ScoreHistogram:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()  # two versions of a model have a thread each
-        self._counts = np.zeros(len(_TENTHS), np.int64)
+        self._counts = np.zeros(len(_TENTHS) + 1, np.int64)  # the last one is beyond all limits
         self._sum = 0.0
 
     def observe(self, scores: NDArray[Any]) -> None:
         """Count scores in [0, 1]."""
         # `le` is inclusive: a score of exactly 0.1 belongs into the first bucket.
-        buckets = np.searchsorted(np.asarray(_TENTHS, scores.dtype), scores.ravel(), side="left")
-        counts = np.bincount(buckets.clip(max=len(_TENTHS) - 1), minlength=len(_TENTHS))
+        buckets = np.asarray(_TENTHS, scores.dtype).searchsorted(scores.ravel(), side="left")
+        counts = np.bincount(buckets, minlength=len(_TENTHS) + 1)
         with self._lock:
-            self._counts = self._counts + counts
+            self._counts += counts
             self._sum += float(scores.sum(dtype=np.float64))
 
     def add_to(self, family: HistogramMetricFamily, model: str) -> None:
         """Add the histogram as it stands."""
         with self._lock:
             cumulative, total = self._counts.cumsum().tolist(), self._sum
-        buckets = [(str(limit), count) for limit, count in zip(_TENTHS, cumulative, strict=True)]
-        family.add_metric([model], [*buckets, ("+Inf", cumulative[-1])], total)
+        limits = [*map(str, _TENTHS), "+Inf"]
+        family.add_metric([model], list(zip(limits, cumulative, strict=True)), total)
 
 
 class _ScoreHistograms(Collector):

@@ -1,25 +1,31 @@
 """How a model's forward passes share the cores."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from service.settings import Settings, usable_cores
 
+_MOST_LONE_THREADS: Final = 4  # unless more are asked for: a small network has little to share
+
 
 class ModelThreads(NamedTuple):
-    """So many forward passes of one model side by side, on so many threads each."""
+    """So many forward passes of one model side by side, on so many threads each, and a lone one on how many."""
 
     batches_at_once: int
     intra_op_threads: int
+    lone_threads: int
 
 
 def model_threads(settings: Settings) -> ModelThreads:
     """What the settings say, zeros filled in.
 
     On a CPU a pass on one thread costs the least: threads that share a small network wait for each other at every
-    layer. So there is one pass for each core, unless fewer or wider ones are asked for.
+    layer. So there is one pass for each core, unless fewer or wider ones are asked for; and a pass that has the machine
+    to itself takes all of it.
     """
     cores = usable_cores()
     at_once, threads = settings.batches_at_once, settings.intra_op_threads
     if not at_once:
         at_once = max(1, cores // max(1, threads)) if settings.provider == "cpu" else 1
-    return ModelThreads(at_once, threads or max(1, cores // at_once))
+    threads = threads or max(1, cores // at_once)
+    lone = settings.lone_threads or (min(cores, _MOST_LONE_THREADS) if settings.provider == "cpu" else 1)
+    return ModelThreads(at_once, threads, max(threads, lone))

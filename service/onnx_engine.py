@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.bound_batch import BoundBatch, graph_options
-from service.contract.bundle_manifest import MODEL_FILE, BundleManifest
+from service.contract.bundle_manifest import MODEL_FILE, BundleError, BundleManifest
 from service.cuda_options import DEFAULT_CUDA, CudaOptions
 from service.engine import EngineOutput
 from service.errors import StartupError
@@ -50,7 +50,9 @@ class OnnxEngine:
     ) -> None:
         self.manifest = BundleManifest.load(bundle)
         self.manifest.verify(bundle)
-        self.provider: str = provider
+        self.provider: Provider = provider
+        self._bundle = bundle
+        self._cuda = cuda
         self._session = create_session(bundle / MODEL_FILE, provider, intra_op_threads, cuda)
         check_graph(self._session, self.manifest)
         self._prepare = InputPreparation(self.manifest.input)
@@ -66,6 +68,17 @@ class OnnxEngine:
         other = copy(self)
         other._prepare = InputPreparation(self.manifest.input)
         other._bound = {size: other._bind(size) for size in self._bound}
+        return other
+
+    def widened(self, threads: int) -> "OnnxEngine":
+        """A session of its own, with so many threads for a forward pass; it is not warm.
+
+        Raises:
+            BundleError: the bundle's files have changed since it was loaded.
+        """
+        other = OnnxEngine(self._bundle, self.provider, threads, self._cuda)
+        if other.manifest != self.manifest:
+            raise BundleError(f"{self._bundle}: it changed while it was loaded")
         return other
 
     def warm_up(self, batch_sizes: Sequence[int]) -> dict[int, float]:

@@ -61,6 +61,7 @@ class OrderedThreads:
         self._flows: list[tuple[float, int, Flow[Any]]] = []
         self._joint: deque[tuple[float, Callable[[], None]]] = deque()  # by when it is to begin
         self._tickets = count()
+        self._alive = threads
         self._idle = 0
         self._too_many = 0
         self._closing = False
@@ -126,11 +127,18 @@ class OrderedThreads:
         thread = self._thread()
         thread.start()
         self._threads.append(thread)
+        with self._changed:
+            self._alive += 1
 
     def one_is_back(self) -> None:
         """It has come back: the next thread that is free ends."""
         with self._changed:
             self._too_many += 1
+
+    def only_one_works(self) -> bool:
+        """Whether there is nothing to do but what the thread does that asks."""
+        with self._changed:
+            return self._idle == self._alive - 1 and not (self._flows or self._joint)
 
     def _wake_one(self) -> None:
         """Called with the lock held, when there is one thing more to do.
@@ -157,6 +165,7 @@ class OrderedThreads:
                 self._idle -= 1
             if self._too_many:
                 self._too_many -= 1
+                self._alive -= 1
                 self._changed.notify()  # for what this one would have taken
                 return None
             work = self._take()

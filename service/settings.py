@@ -78,6 +78,13 @@ class Settings(BaseSettings):
         "more for a large model and few requests; `focalpoint tune` measures it",
         ge=0,
     )
+    lone_threads: int = _setting(
+        0,
+        "threads of a forward pass of one crop while there is nothing else to do; 0 takes, on a CPU, one per usable "
+        "core, up to four",
+        "1 where memory is short: more than `intra_op_threads` keeps the model in memory a second time",
+        ge=0,
+    )
     decode_threads: int = _setting(
         0,
         "threads that decode and crop, and on a CPU run the model; 0 takes one per usable core",

@@ -89,6 +89,10 @@ class FakeEngine:
         """Itself: it has no buffers."""
         return self
 
+    def widened(self, threads: int) -> "FakeEngine":
+        """Itself: it has one thread."""
+        return self
+
     def run(self, crops_NHW3: NDArray[np.uint8]) -> EngineOutput:
         """The centre of mass and the peak of each channel."""
         assert crops_NHW3.dtype == np.uint8

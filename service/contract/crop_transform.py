@@ -5,8 +5,12 @@ counts whole pixels from the image's corner: `[0, 0, W, H]` is the whole image a
 
 That is the project's own warp, `half_pixel`. Published networks were trained with two others, which `WARPS` holds to
 the letter; docs/geometry.md sets the three side by side.
+
+A request takes this way several times, so what is a handful of numbers is computed in Python's own: numpy takes a
+microsecond for each step, whatever the size.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, Self
@@ -34,7 +38,7 @@ class Box:
     height: float
 
     def __post_init__(self) -> None:
-        if not all(np.isfinite((self.x, self.y, self.width, self.height))):
+        if not all(map(math.isfinite, (self.x, self.y, self.width, self.height))):
             raise ValueError(f"a box needs four finite numbers, found {self}")
         if self.width <= 0 or self.height <= 0:
             raise ValueError(f"a box needs a width and a height above zero, found {self.width:g} x {self.height:g}")
@@ -47,9 +51,9 @@ class Box:
     @classmethod
     def around(cls, points_in_image: FloatArray) -> Self:
         """The tightest box around points (K, 2) in image pixels, at least one pixel wide and high."""
-        low, high = points_in_image.min(axis=0), points_in_image.max(axis=0)
+        (left, top), (right, bottom) = points_in_image.min(axis=0).tolist(), points_in_image.max(axis=0).tolist()
         # A point is the centre of its pixel, and the box covers that pixel whole.
-        return cls(float(low[0]), float(low[1]), float(high[0] - low[0]) + 1.0, float(high[1] - low[1]) + 1.0)
+        return cls(left, top, right - left + 1.0, bottom - top + 1.0)
 
     @property
     def centre(self) -> tuple[float, float]:
@@ -153,18 +157,23 @@ class CropTransform:
             mirrored: mirrors the crop left to right after everything else (training only).
         """
         view = WARPS[warp](box, width, height, padding)
-        angle = np.deg2rad(rotation_degrees)
-        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        linear = np.array(view.scale)[:, None] * turn
+        angle = math.radians(rotation_degrees)
+        (centre_x, centre_y), (scale_x, scale_y) = view.centre_in_image, view.scale
+        along_x = scale_x * math.cos(angle), -scale_x * math.sin(angle)
+        along_y = scale_y * math.sin(angle), scale_y * math.cos(angle)
         if mirrored:
-            linear[0] *= -1
-        offset = np.array(view.centre_in_crop) - linear @ np.array(view.centre_in_image)
-        return cls(np.column_stack([linear, offset]), width, height, reduction or REDUCTIONS[warp])
+            along_x = -along_x[0], -along_x[1]
+        rows = [
+            (*along, in_crop - along[0] * centre_x - along[1] * centre_y)
+            for along, in_crop in zip((along_x, along_y), view.centre_in_crop, strict=True)
+        ]
+        return cls(np.array(rows), width, height, reduction or REDUCTIONS[warp])
 
     @property
     def scale(self) -> float:
         """Crop pixels per image pixel."""
-        return float(np.sqrt(abs(np.linalg.det(self.matrix[:, :2]))))
+        (a, b, _), (c, d, _) = self.matrix.tolist()
+        return math.sqrt(abs(a * d - b * c))
 
     def of_reduced(self, factor: int) -> Self:
         """The same crop out of the image reduced by a whole factor: its pixel j covers `factor` pixels from factor * j.
@@ -193,11 +202,13 @@ class CropTransform:
 
     def _reduced(self, image: ImageHW3, factor: int) -> tuple[ImageHW3, NDArray[np.float64]]:
         """The seen part of the image reduced by `factor`, and the matrix from its pixels to the crop's."""
-        corners = np.array([[0, 0], [self.width, 0], [0, self.height], [self.width, self.height]]) - 0.5
-        seen = self.to_image(corners)
+        far_x, far_y = self.width - 0.5, self.height - 0.5
+        corners = np.array([(-0.5, -0.5), (far_x, -0.5), (-0.5, far_y), (far_x, far_y)])
+        xs, ys = self.to_image(corners).T.tolist()
         # One reduced pixel to spare on each side; whole blocks of `factor` pixels, or positions would shift.
-        left, top = np.maximum(np.floor(seen.min(axis=0)).astype(int) - factor, 0)
-        right, bottom = np.minimum(np.ceil(seen.max(axis=0)).astype(int) + factor + 1, (image.shape[1], image.shape[0]))
+        left, top = max(math.floor(min(xs)) - factor, 0), max(math.floor(min(ys)) - factor, 0)
+        right = min(math.ceil(max(xs)) + factor + 1, image.shape[1])
+        bottom = min(math.ceil(max(ys)) + factor + 1, image.shape[0])
         if right <= left or bottom <= top:
             return np.zeros((1, 1, 3), np.uint8), self.matrix
         columns, rows = -(-(right - left) // factor), -(-(bottom - top) // factor)
@@ -205,7 +216,7 @@ class CropTransform:
         pad_x, pad_y = columns * factor - (right - left), rows * factor - (bottom - top)
         if pad_x or pad_y:
             region = cv2.copyMakeBorder(region, 0, pad_y, 0, pad_x, cv2.BORDER_CONSTANT)  # type: ignore[assignment]
-        reduced = cv2.resize(region, (int(columns), int(rows)), interpolation=cv2.INTER_AREA)
+        reduced = cv2.resize(region, (columns, rows), interpolation=cv2.INTER_AREA)
         # Reduced pixel j covers image pixels left + j * factor ... + factor - 1: its centre is their mean.
         to_full = np.array(
             [[factor, 0.0, left + (factor - 1) / 2], [0.0, factor, top + (factor - 1) / 2], [0.0, 0.0, 1.0]]
@@ -219,6 +230,8 @@ class CropTransform:
 
     def to_image(self, points_in_crop: FloatArray) -> NDArray[np.float64]:
         """Points (..., 2) from crop pixels back to image pixels."""
-        inverse = np.linalg.inv(self.matrix[:, :2])
-        moved: NDArray[np.float64] = (points_in_crop - self.matrix[:, 2]) @ inverse.T
+        (a, b, _), (c, d, _) = self.matrix.tolist()
+        determinant = a * d - b * c
+        inverse = np.array([(d / determinant, -c / determinant), (-b / determinant, a / determinant)])  # transposed
+        moved: NDArray[np.float64] = (points_in_crop - self.matrix[:, 2]) @ inverse
         return moved

@@ -53,6 +53,7 @@ def test_the_strength_is_an_exponent() -> None:
     [
         ("none", [0.2, 0.8, 0.4, 0.6]),
         ("shuffled", [0.6, 0.2, 0.4, 0.8]),  # the lots put the last first, then the first, third and second
+        ("loss_ranked_reversed", [0.4, 0.2, 0.6, 0.8]),
         ("loss_ranked", [0.6, 0.8, 0.4, 0.2]),  # losses 4, 5, 3, 2: the smallest weight to the last
         ("uniform", [0.5, 0.5, 0.5, 0.5]),
     ],

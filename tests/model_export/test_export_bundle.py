@@ -62,6 +62,19 @@ def test_the_graph_is_that_of_the_same_network_trained_without_afl(finished_bund
     assert not np.array_equal(first, second)
 
 
+def test_crops_are_normalised_channel_by_channel(finished_bundle: Path) -> None:
+    """onnxruntime's broadcast over a last dimension of three takes as long as a convolution."""
+    graph = onnx.load(finished_bundle / MODEL_FILE).graph
+    weights = {weight.name: list(weight.dims) for weight in graph.initializer}
+    first = graph.node[: [node.op_type for node in graph.node].index("Conv")]
+    assert [(node.op_type, *(weights[name] for name in node.input[1:])) for node in first] == [
+        ("Transpose",),
+        ("Cast",),
+        ("Sub", [3, 1, 1]),
+        ("Div", [3, 1, 1]),
+    ]
+
+
 def test_a_bundle_is_whole_and_says_what_it_is(finished_bundle: Path) -> None:
     bundle = finished_bundle
     manifest = BundleManifest.load(bundle)

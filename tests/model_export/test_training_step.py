@@ -208,7 +208,7 @@ def test_each_keypoint_counts_by_its_own_difficulty() -> None:
 
 
 @pytest.mark.parametrize("acts_per", ["sample", "keypoint"])
-@pytest.mark.parametrize("control", ["none", "shuffled", "loss_ranked", "uniform"])
+@pytest.mark.parametrize("control", ["none", "shuffled", "loss_ranked", "loss_ranked_reversed", "uniform"])
 def test_the_networks_gradient_ends_at_the_weights(acts_per: str, control: str) -> None:
     """However they were made: the critic gets none of it, and the maps that it judged none but their loss's."""
     torch.manual_seed(0)

@@ -53,7 +53,14 @@ class Gate:
 
 
 class _OneForEach:
-    """A thread for each batch, so that none of them waits for another."""
+    """A thread for each batch, so that none of them waits for another.
+
+    Args:
+        alone: what each of them takes itself for.
+    """
+
+    def __init__(self, alone: bool) -> None:
+        self._alone = alone
 
     def run_jointly(self, work: Callable[[], None]) -> None:
         """Start a thread."""
@@ -64,6 +71,10 @@ class _OneForEach:
 
     def one_is_back(self) -> None:
         """As before."""
+
+    def only_one_works(self) -> bool:
+        """What the test says."""
+        return self._alone
 
 
 def double(items: list[int], _: int) -> list[int]:
@@ -78,15 +89,18 @@ def create(
     stuck_seconds: float = SECONDS,
     probe: Callable[[], None] = lambda: None,
     at_once: int = 1,
+    run_alone: Callable[[list[Any], int], Sequence[Any]] | None = None,
+    alone: bool = True,
 ) -> DynamicBatcher[Any, Any]:
     return DynamicBatcher(
         [run_batch] * at_once,
         probe,
-        _OneForEach(),
+        _OneForEach(alone),
         sizes=BatchSizes(sizes),
         max_queue=max_queue,
         stuck_seconds=stuck_seconds,
         observer=recorder or Recorder(),
+        run_alone=run_alone,
     )
 
 

@@ -282,3 +282,38 @@ def test_a_stuck_batch_is_given_up_and_when_it_is_back_both_places_work() -> Non
     gates[2].open.set()
     assert (slow.result(SECONDS).result, fast.result(SECONDS).result) == (2, 4)
     batcher.close(SECONDS)
+
+
+@pytest.mark.parametrize(("alone", "expected"), [(True, ["alone", "pair"]), (False, ["lone", "pair"])])
+def test_a_lone_item_takes_the_way_of_its_own_where_nothing_else_is_to_be_done(
+    alone: bool, expected: list[str]
+) -> None:
+    ways: list[str] = []
+
+    def run(items: list[int], padded: int) -> list[int]:
+        ways.append("pair" if len(items) == 2 else "lone")
+        return double(items, padded)
+
+    def run_alone(items: list[int], padded: int) -> list[int]:
+        ways.append("alone")
+        return double(items, padded)
+
+    batcher = started(run, run_alone=run_alone, alone=alone)
+    assert results(batcher.submit([1])) == [2]
+    assert results(batcher.submit([2, 3])) == [4, 6]
+    assert ways == expected
+    batcher.close(SECONDS)
+
+
+def test_a_pass_that_had_the_machine_to_itself_does_not_say_how_long_others_take() -> None:
+    gate = Gate()
+    batcher = started(gate, sizes=(1,), run_alone=gate)
+    gate.open.set()
+    results(batcher.submit([1]))
+    gate.open.clear()
+    batcher.submit([2, 3])
+    for _ in range(2):
+        assert gate.entered.acquire(timeout=SECONDS)
+    assert batcher.expected_wait_seconds() == 0  # it knows no other
+    gate.open.set()
+    batcher.close(SECONDS)

@@ -99,3 +99,19 @@ def test_a_flood_of_scans_is_refused_before_the_first() -> None:
     comment = b"\xff\xfe\x00\x06\xff\xd9\xff\xd9"
     with pytest.raises(UnprocessableImage, match="more than 100 scans"):
         decode_jpeg(data[:-2] + comment + data[last_scan:-2] * 200 + data[-2:])
+
+
+def test_a_second_scan_of_a_picture_that_is_complete_is_refused() -> None:
+    """Why such a picture's scans need not be counted."""
+    with pytest.raises(UnprocessableImage, match="cut off or broken"):
+        decode_jpeg(GOOD[:-2] + GOOD[SCAN:-2] * 200 + GOOD[-2:])
+
+
+def test_scans_of_one_component_each_are_counted() -> None:
+    data = bytearray(GOOD)
+    assert data[SCAN + 4] == 3  # components of the one scan
+    of_first = (
+        GOOD[SCAN : SCAN + 2] + b"\x00\x08\x01" + GOOD[SCAN + 5 : SCAN + 7] + b"\x00\x3f\x00" + GOOD[SCAN + 14 : -2]
+    )
+    with pytest.raises(UnprocessableImage, match="more than 100 scans"):
+        decode_jpeg(GOOD[:SCAN] + of_first * 200 + GOOD[-2:])

@@ -30,6 +30,16 @@ def test_the_onnx_engine_agrees_with_its_numpy_twin(bundle: Path) -> None:
         assert np.abs(found.scores_NK - expected.scores_NK).max() < 1e-6
 
 
+def test_more_threads_change_no_answer_and_a_changed_bundle_gets_none(tmp_path: Path) -> None:
+    engine = OnnxEngine(write_bundle(tmp_path), "cpu", 1)
+    crops_NHW3 = np.random.default_rng(1).integers(0, 256, (1, CROP_HEIGHT, CROP_WIDTH, 3), np.uint8)
+    found, expected = engine.widened(2).run(crops_NHW3), engine.run(crops_NHW3)
+    assert np.abs(found.points_in_crop_NK2 - expected.points_in_crop_NK2).max() < 1e-3  # measured: 0
+    write_bundle(tmp_path, name="other")
+    with pytest.raises(BundleError, match="it changed while it was loaded"):
+        engine.widened(2)
+
+
 def test_heatmaps_come_beside_the_same_answer(bundle: Path) -> None:
     engine = OnnxEngine(bundle, "cpu", 1)
     crops_NHW3 = np.random.default_rng(5).integers(0, 256, (3, CROP_HEIGHT, CROP_WIDTH, 3), np.uint8)

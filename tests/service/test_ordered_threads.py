@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
@@ -194,6 +195,26 @@ def test_a_thread_that_does_not_come_back_is_replaced_until_it_does() -> None:
         pool.one_is_back()
         assert {pool.run(1.0, single_step(lambda: None)).outcome.result(SECONDS) for _ in range(3)} == {None}
         assert pool.run(1.0, single_step(lambda: "by the one left")).outcome.result(SECONDS) == "by the one left"
+
+
+def test_who_works_knows_whether_anything_else_is_to_be_done() -> None:
+    with started(2) as pool:
+
+        def ask() -> bool:
+            # The other thread may still be on its way to sleep.
+            give_up = time.monotonic() + SECONDS
+            while not (alone := pool.only_one_works()) and time.monotonic() < give_up:
+                time.sleep(0.001)
+            return alone
+
+        assert pool.run(0.0, single_step(ask)).outcome.result(SECONDS)
+        occupied = Occupied(pool)
+        assert not pool.run(1.0, single_step(pool.only_one_works)).outcome.result(SECONDS)
+        pool.replace_one()
+        assert not pool.run(1.0, single_step(pool.only_one_works)).outcome.result(SECONDS)  # one does not come back
+        occupied.let_go.set()
+        pool.one_is_back()
+        assert pool.run(1.0, single_step(ask)).outcome.result(SECONDS)
 
 
 class Picture:

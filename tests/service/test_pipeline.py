@@ -75,6 +75,22 @@ def test_without_boxes_the_answer_comes_from_the_box_around_the_first_look() -> 
     assert np.abs(instance.points_in_image - CENTRES).max() < 0.5
 
 
+@pytest.mark.parametrize(("lone_threads", "expected"), [(1, [0, 2]), (3, [2, 0])])
+def test_a_lone_picture_gets_the_engine_with_more_threads(lone_threads: int, expected: list[int]) -> None:
+    wide = FakeEngine()
+
+    class Narrow(FakeEngine):
+        def widened(self, threads: int) -> FakeEngine:
+            assert threads == lone_threads
+            return wide
+
+    narrow = Narrow()
+    settings = Settings(decode_threads=1, intra_op_threads=1, lone_threads=lone_threads)
+    with started(narrow, settings) as (pipeline, model):
+        asyncio.run(pipeline.estimate(model, encode(draw_discs()), [], RequestRecord("id")))
+    assert [len(wide.batch_sizes), len(narrow.batch_sizes)] == expected
+
+
 def test_a_model_that_is_closed_takes_nothing() -> None:
     with started(FakeEngine()) as (_, model):
         assert model.batcher.condition == "working"
