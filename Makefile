@@ -9,10 +9,16 @@ MODEL ?= models/face68
 serve: .venv/installed
 	.venv/bin/focalpoint serve $(MODEL) --port $(PORT)
 
-# Training's tests take a core each; the others measure times, and have the machine to themselves.
+# These measure times, and have the machine to themselves. All others share it, two at once with a thread each, in the order
+# of their folders, which has the longest first.
+TIMED_TESTS = tests/end_to_end/test_speed.py tests/soak/test_overload.py tests/soak/test_long_runs.py \
+	$(addprefix tests/deploy/test_, benchmark.py load_generator.py load_levels.py peers.py server_counters.py) \
+	$(addprefix tests/service/, client tuning) \
+	$(addprefix tests/service/test_, connections.py dynamic_batching.py engine_failures.py server.py)
 test: check
-	.venv-dev/bin/pytest --numprocesses 2 --dist loadfile tests/model_export
-	.venv-dev/bin/pytest --ignore tests/model_export
+	OMP_NUM_THREADS=1 .venv-dev/bin/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder \
+		$(TIMED_TESTS:%=--ignore=%)
+	.venv-dev/bin/pytest $(TIMED_TESTS)
 
 coverage: .venv-dev/installed
 	.venv-dev/bin/pytest --cov --cov-report=term

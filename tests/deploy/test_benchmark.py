@@ -37,6 +37,12 @@ def server() -> Iterator[OwnServer]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def _short_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is looked at are the figures' form and that they agree, not how steady they are."""
+    monkeypatch.setattr(benchmark, "_WARM_UP_SECONDS", 0.1)
+
+
 def run_benchmark(url: str, folder: Path, *flags: str) -> tuple[int, dict[str, Any]]:
     file = folder / "figures.json"
     code = benchmark.main(["--url", url, *BRIEF, "--json", str(file), *flags])

@@ -27,16 +27,17 @@ from tests.model_export.recipes import small_recipe
 from tests.model_export.runs import run_recipe
 
 
-@pytest.fixture(scope="module")
-def finished_run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
-    return run_recipe(small_recipe(), tmp_path_factory.mktemp("run") / "afl")
+@pytest.fixture
+def bundle(finished_bundle: Path, tmp_path: Path) -> Path:
+    """A copy of it with nothing beside it, to be replaced and spoilt."""
+    return Path(shutil.copytree(finished_bundle, tmp_path / "exported" / "bundle"))
 
 
-@pytest.fixture(scope="module")
-def bundle(finished_run: RunFolder) -> Path:
-    folder = finished_run.path.parent / "bundle"
-    export_bundle(finished_run, folder, None)
-    return folder
+@pytest.fixture
+def graph_at_hand(finished_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An export of `finished_run` that takes the graph of the one before: the exporter takes seconds for the same."""
+    graph = (finished_bundle / MODEL_FILE).read_bytes()
+    monkeypatch.setattr(bundle_writing, "onnx_graph", lambda *_: graph)
 
 
 def shape_of(graph: onnx.GraphProto) -> tuple[list[str], dict[str, list[int]], int]:
@@ -45,11 +46,11 @@ def shape_of(graph: onnx.GraphProto) -> tuple[list[str], dict[str, list[int]], i
     return [node.op_type for node in graph.node], weights, sum(int(np.prod(dims)) for dims in weights.values())
 
 
-def test_the_graph_is_that_of_the_same_network_trained_without_afl(finished_run: RunFolder, bundle: Path) -> None:
-    vanilla = run_recipe(small_recipe().without_afl(), finished_run.path.parent / "vanilla")
-    export_bundle(vanilla, finished_run.path.parent / "vanilla_bundle", None)
+def test_the_graph_is_that_of_the_same_network_trained_without_afl(finished_bundle: Path, tmp_path: Path) -> None:
+    vanilla = run_recipe(small_recipe().without_afl(), tmp_path / "vanilla")
+    export_bundle(vanilla, tmp_path / "vanilla_bundle", None)
     with_afl, without = (
-        onnx.load(folder / MODEL_FILE).graph for folder in (bundle, finished_run.path.parent / "vanilla_bundle")
+        onnx.load(folder / MODEL_FILE).graph for folder in (finished_bundle, tmp_path / "vanilla_bundle")
     )
     assert shape_of(with_afl) == shape_of(without)
     first, second = (
@@ -61,9 +62,9 @@ def test_the_graph_is_that_of_the_same_network_trained_without_afl(finished_run:
     assert not np.array_equal(first, second)
 
 
-def test_crops_are_normalised_channel_by_channel(bundle: Path) -> None:
+def test_crops_are_normalised_channel_by_channel(finished_bundle: Path) -> None:
     """onnxruntime's broadcast over a last dimension of three takes as long as a convolution."""
-    graph = onnx.load(bundle / MODEL_FILE).graph
+    graph = onnx.load(finished_bundle / MODEL_FILE).graph
     weights = {weight.name: list(weight.dims) for weight in graph.initializer}
     first = graph.node[: [node.op_type for node in graph.node].index("Conv")]
     assert [(node.op_type, *(weights[name] for name in node.input[1:])) for node in first] == [
@@ -74,7 +75,8 @@ def test_crops_are_normalised_channel_by_channel(bundle: Path) -> None:
     ]
 
 
-def test_a_bundle_is_whole_and_says_what_it_is(bundle: Path) -> None:
+def test_a_bundle_is_whole_and_says_what_it_is(finished_bundle: Path) -> None:
+    bundle = finished_bundle
     manifest = BundleManifest.load(bundle)
     manifest.verify(bundle)
     files = {str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file()}
@@ -93,11 +95,11 @@ def test_a_bundle_is_whole_and_says_what_it_is(bundle: Path) -> None:
     assert not list(bundle.parent.glob(".bundle*"))
 
 
-def test_the_graph_is_that_of_the_averaged_weights(finished_run: RunFolder, bundle: Path) -> None:
+def test_the_graph_is_that_of_the_averaged_weights(finished_run: RunFolder, finished_bundle: Path) -> None:
     recipe, state = finished_run.recipe(), finished_run.load_checkpoint()
     averaged = {key.removeprefix("module."): value for key, value in state["averaged"].items() if key != "n_averaged"}
     crops = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), dtype=np.uint8)
-    exported = OnnxNetwork(bundle / MODEL_FILE).run(crops).heatmaps_NKhw
+    exported = OnnxNetwork(finished_bundle / MODEL_FILE).run(crops).heatmaps_NKhw
 
     def heatmaps_of(weights: dict[str, torch.Tensor]) -> NDArray[np.float32]:
         network = build_recipe_network(recipe)
@@ -111,10 +113,10 @@ def test_the_graph_is_that_of_the_averaged_weights(finished_run: RunFolder, bund
     assert np.abs(exported - heatmaps_of(state["network"])).max() > 1e-3
 
 
-def test_the_graphs_own_decoding_is_the_contracts(bundle: Path) -> None:
+def test_the_graphs_own_decoding_is_the_contracts(finished_bundle: Path) -> None:
     crops = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8)
-    found = OnnxNetwork(bundle / MODEL_FILE).run(crops)
-    points, scores = BundleManifest.load(bundle).codec.decode(found.heatmaps_NKhw)
+    found = OnnxNetwork(finished_bundle / MODEL_FILE).run(crops)
+    points, scores = BundleManifest.load(finished_bundle).codec.decode(found.heatmaps_NKhw)
     # Measured: 2e-5 px.
     assert np.abs(found.points_in_crop_NK2 - points).max() < 1e-3
     assert np.array_equal(found.scores_NK, scores)
@@ -150,9 +152,8 @@ def test_a_graph_with_other_weights_is_refused(tmp_path: Path) -> None:
         check_parity(DecodedNetwork(Gaussians(1.0), codec), tmp_path / "a.onnx", crops)
 
 
-def test_an_unfinished_run_is_not_exported(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path / "run")
-    run_recipe(small_recipe(), run.path)
+def test_an_unfinished_run_is_not_exported(finished_run: RunFolder, tmp_path: Path) -> None:
+    run = RunFolder(Path(shutil.copytree(finished_run.path, tmp_path / "run")))
     state = run.load_checkpoint()
     run.save_checkpoint(state | {"epoch": 1})
     with pytest.raises(RunError, match="has done 1 of 2 epochs: resume it first"):
@@ -160,6 +161,7 @@ def test_an_unfinished_run_is_not_exported(tmp_path: Path) -> None:
     assert not (tmp_path / "bundle").exists()
 
 
+@pytest.mark.usefixtures("graph_at_hand")
 def test_a_failed_export_leaves_the_old_bundle_and_no_trace(
     finished_run: RunFolder, bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,6 +178,7 @@ def test_a_failed_export_leaves_the_old_bundle_and_no_trace(
     assert not list(bundle.parent.glob(".bundle*"))
 
 
+@pytest.mark.usefixtures("graph_at_hand")
 def test_only_a_bundle_with_nothing_beside_it_is_replaced(
     finished_run: RunFolder, bundle: Path, tmp_path: Path
 ) -> None:

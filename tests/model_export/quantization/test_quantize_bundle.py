@@ -8,7 +8,6 @@ import pytest
 from typer.testing import CliRunner
 
 from model_export.errors import RecipeError, RunError
-from model_export.export_bundle import export_bundle
 from model_export.quantization import quantize_bundle as module
 from model_export.quantization.conversions import CONVERSIONS, Target
 from model_export.quantization.quantize_bundle import quantize_bundle
@@ -17,15 +16,12 @@ from service.contract.bundle_manifest import MODEL_FILE, BundleManifest
 from service.contract.golden_images import load_golden_images
 from service.model_loading import load_model
 from tests.fakes import write_bundle
-from tests.model_export.recipes import shipped_recipe_path, small_recipe
-from tests.model_export.runs import run_recipe
+from tests.model_export.recipes import shipped_recipe_path
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("original")
-    export_bundle(run_recipe(small_recipe(), folder / "run"), folder / "bundle", None)
-    return folder / "bundle"
+@pytest.fixture
+def bundle(finished_bundle: Path) -> Path:
+    return finished_bundle
 
 
 @pytest.mark.parametrize("target", ["int8", "float16"])
