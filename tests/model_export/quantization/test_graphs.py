@@ -56,7 +56,7 @@ def test_the_network_is_all_between_preparation_and_decoding(model: ModelProto) 
     assert network.count("Conv") == everything.count("Conv") == 26
     assert network[0] == network[-1] == "Conv"
     first = everything.index("Conv")
-    assert everything[:first] == ["Cast", "Sub", "Div", "Transpose"]
+    assert everything[:first] == ["Transpose", "Cast", "Sub", "Div"]
     assert everything[first + len(network) :][:2] == ["Reshape", "Softmax"]
 
 
