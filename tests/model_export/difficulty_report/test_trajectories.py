@@ -46,9 +46,9 @@ def test_a_figure_is_as_wide_as_a_page_and_names_wrong_labels(tmp_path: Path) ->
         )
         path = tmp_path / f"{is_wrong}.png"
         draw_trajectories(path, [easy], [hard], SKELETON, difficulty_ES, "a test")
-        picture = cv2.imread(str(path))
+        picture = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         assert picture is not None
-        assert picture.shape[1] == 1000
+        assert picture.shape[1:] == (1000, 3)
         pictures.append(picture)
     for style in (LABEL, PREDICTION):
         of_style = np.abs(pictures[0][..., ::-1] / 255 - to_rgb(style.colour)).max(axis=-1) < 0.15
