@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from model_export.finished_run import averaged_network, finished_state
 from model_export.recipe import Recipe
 from model_export.run_folder import RunFolder
 from model_export.validation import predict
+from service.contract.crop_transform import ImageHW3
 
 EXTREMES_FILE, FAILURES_FILE, JSON_FILE = "easy_and_hard.png", "failures.png", "difficulty.json"
 _FAILING_SHARE = 0.1  # of the samples: those with the greatest errors
@@ -57,12 +58,14 @@ def run_difficulty(run_path: Path, output: Path | None, count: int) -> dict[str,
         )
     thirds = means_of_thirds(history)
     report: dict[str, Any] = {"samples": len(samples), "rank_correlations": _correlations(thirds)}
+    wrong_S = np.zeros(len(samples), bool)
     if recipe.data.corrupted_share:
-        report["wrong_labels"] = _wrong_labels(thirds, corrupted_samples(recipe))
+        wrong_S = corrupted_samples(recipe)
+        report["wrong_labels"] = _wrong_labels(thirds, wrong_S)
     folder = output or run_path / "difficulty"
     folder.mkdir(parents=True, exist_ok=True)
     network = averaged_network(recipe, state)
-    _draw(folder, network, recipe, samples, history, thirds["last"], count)
+    _draw(folder, network, recipe, samples, history, thirds["last"], wrong_S, count)
     partial = folder / f"{JSON_FILE}.partial"
     partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     partial.replace(folder / JSON_FILE)
@@ -102,44 +105,48 @@ def _draw(
     samples: Sequence[KeypointSample],
     history: DifficultyHistory,
     last: SampleMeans,
+    wrong_S: NDArray[np.bool_],
     count: int,
 ) -> None:
-    crops = ValidationCrops(samples, recipe.input)
     known = np.flatnonzero(np.isfinite(last.difficulty_S))
     by_difficulty = known[last.difficulty_S[known].argsort()]
     failing = set(known[last.error_in_crop_pixels_S[known].argsort()][-max(2, round(_FAILING_SHARE * len(known))) :])
     failing_by_difficulty = np.array([index for index in by_difficulty if index in failing])
     for file, order, title in (
-        (EXTREMES_FILE, by_difficulty, "the easiest and the hardest training samples"),
-        (FAILURES_FILE, failing_by_difficulty, "of the tenth with the greatest errors, the easiest and the hardest"),
+        (EXTREMES_FILE, by_difficulty, f"{recipe.name}: training samples"),
+        (
+            FAILURES_FILE,
+            failing_by_difficulty,
+            f"{recipe.name}: the tenth of the training samples that err most while training",
+        ),
     ):
         half = min(count, len(order) // 2)
-        easy, hard = order[:half], order[::-1][:half]
-        drawn = _drawn_samples(network, recipe, crops, history, [*easy, *hard])
-        by = "by mean difficulty over the last third of the epochs"
-        draw_trajectories(folder / file, drawn[:half], drawn[half:], recipe.keypoints.skeleton, f"{title}, {by}")
-
-
-def _drawn_samples(
-    network: torch.nn.Module, recipe: Recipe, crops: ValidationCrops, history: DifficultyHistory, indices: list[int]
-) -> list[DrawnSample]:
-    chosen = ValidationCrops([crops.samples[index] for index in indices], recipe.input)
-    batches = loaded(DataLoader(chosen, _BATCH))
-    found = predict(network, batches, chosen, recipe, (), torch.device("cpu")).found_SK2
-    assert found is not None
-    drawn = []
-    for place, index in enumerate(indices):
-        crop, transform = chosen[place], chosen.transform(place)
-        drawn.append(
-            DrawnSample(
-                crop["crop"].numpy(),
-                transform.to_crop(found[place]),
-                crop["points_in_crop"].numpy().astype(np.float64),
-                crop["visible"].numpy(),
-                history.difficulty_ES[:, index],
-            )
+        chosen = [*order[:half], *order[::-1][:half]]
+        crops = ValidationCrops([samples[index] for index in chosen], recipe.input)
+        drawn = [
+            DrawnSample(*shown, history.difficulty_ES[:, index], float(last.difficulty_S[index]), bool(wrong_S[index]))
+            for shown, index in zip(_predictions(network, recipe, crops), chosen, strict=True)
+        ]
+        draw_trajectories(
+            folder / file,
+            drawn[:half],
+            drawn[half:],
+            recipe.keypoints.skeleton,
+            history.difficulty_ES,
+            f"{title}, by mean difficulty in the last third of the epochs",
         )
-    return drawn
+
+
+def _predictions(
+    network: torch.nn.Module, recipe: Recipe, crops: ValidationCrops
+) -> Iterator[tuple[ImageHW3, NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]]:
+    """Each sample's crop, prediction and label (crop pixels), and which of its keypoints have one."""
+    found_SK2 = predict(network, loaded(DataLoader(crops, _BATCH)), crops, recipe, (), torch.device("cpu")).found_SK2
+    assert found_SK2 is not None
+    for place, found_K2 in enumerate(found_SK2):
+        crop = crops[place]
+        labelled_K2 = crop["points_in_crop"].numpy().astype(np.float64)
+        yield crop["crop"].numpy(), crops.transform(place).to_crop(found_K2), labelled_K2, crop["visible"].numpy()
 
 
 def _describe(report: dict[str, Any]) -> list[str]:

@@ -1,30 +1,52 @@
-"""The paper's Figs. 3 to 5: samples with prediction, label and the difficulty over the epochs."""
+"""The paper's Figs. 3 to 5: samples with label, prediction and the difficulty over the epochs."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from model_export.difficulty_report.points_panel import LABEL, PREDICTION, draw_points, legend_entry
 from service.contract.crop_transform import ImageHW3
 
+_CURVE, _EVERYONE = "#0b5394", "#8a8a8a"
+_MIDDLE_PERCENT = (10, 90)  # of all samples, drawn as a band
 _SMOOTHING_SHARE = 0.03  # of the epochs: the Gaussian's deviation
 _LEAST_SMOOTHING = 1.0  # epochs
+_WIDTH_INCHES, _DOTS_PER_INCH = 10.0, 100  # about the width of a page of docs, which then shows every pixel
+_TEXT = 9.0  # points
 
 
 class DrawnSample(NamedTuple):
-    """A sample to draw: its crop, points in crop pixels and the difficulty of each epoch (NaN: not seen)."""
+    """A sample to draw.
+
+    Attributes:
+        crop_HW3: what the network sees.
+        found_K2: the finished network's prediction, crop pixels.
+        labelled_K2: crop pixels.
+        visible_K: which keypoints have a label.
+        difficulty_E: of each epoch; NaN where it left the sample out.
+        mean_difficulty: by which the sample was chosen.
+        label_is_wrong: on purpose.
+    """
 
     crop_HW3: ImageHW3
     found_K2: NDArray[np.float64]
     labelled_K2: NDArray[np.float64]
     visible_K: NDArray[np.bool_]
     difficulty_E: NDArray[np.float32]
+    mean_difficulty: float
+    label_is_wrong: bool
 
 
 def draw_trajectories(
@@ -32,54 +54,88 @@ def draw_trajectories(
     easy: Sequence[DrawnSample],
     hard: Sequence[DrawnSample],
     skeleton: Sequence[tuple[int, int]],
+    difficulty_ES: NDArray[np.float32],
     title: str,
 ) -> None:
-    """Easy samples on the left, hard ones on the right; each line: crop, prediction, label, difficulty over epochs.
+    """Easy samples on the left, hard ones on the right; each line: label, prediction, difficulty over the epochs.
 
-    As in the paper the curves are smoothed by a Gaussian, the raw ones stand behind them.
+    As in the paper the curves are smoothed by a Gaussian, the raw ones stand behind them. Its bare picture is left
+    out, for open marks let it be seen under the label. Grey are the difficulties of all samples, `difficulty_ES`.
     """
-    lines = max(len(easy), len(hard))
-    figure = Figure(figsize=(15, 2.0 * lines + 0.6), layout="constrained")
+    lines = max(len(easy), len(hard), 1)
+    figure = Figure(figsize=(_WIDTH_INCHES, 1.65 * lines + 1.3), layout="constrained")
     FigureCanvasAgg(figure)
-    panels = figure.subplots(lines, 8, squeeze=False, width_ratios=[1, 1, 1, 1.6] * 2)
-    figure.suptitle(title)
-    for first_column, samples, side in ((0, easy, "easy"), (4, hard, "hard")):
-        for line in range(lines):
-            of_sample = panels[line, first_column : first_column + 4]
-            if line < len(samples):
-                _draw_sample(list(of_sample), samples[line], skeleton)
-            else:
-                for panel in of_sample:
-                    panel.set_axis_off()
-        for panel, heading in zip(
-            panels[0, first_column : first_column + 4], (side, "prediction", "label", "difficulty"), strict=True
-        ):
-            panel.set_title(heading, fontsize=9)
+    figure.suptitle(title, fontsize=_TEXT + 2)
+    left, right = figure.subfigures(1, 2, wspace=0.04, squeeze=False)[0]
+    for side, samples, heading in ((left, easy, "Easiest"), (right, hard, "Hardest")):
+        side.suptitle(heading, fontsize=_TEXT + 2, fontweight="bold")
+        _draw_side(side, samples, lines, skeleton, difficulty_ES)
+    figure.legend(handles=_legend(), loc="outside lower center", ncols=5, fontsize=_TEXT, frameon=False)
+    _write_opaque(path, figure)
+
+
+def _write_opaque(path: Path, figure: Figure) -> None:
+    """Write a PNG without the alpha that matplotlib writes, which is a tenth of the file."""
+    with_alpha = BytesIO()
+    figure.savefig(with_alpha, format="png", dpi=_DOTS_PER_INCH)
+    picture_HW3 = cv2.imdecode(np.frombuffer(with_alpha.getvalue(), np.uint8), cv2.IMREAD_COLOR)
+    assert picture_HW3 is not None
+    written, encoded = cv2.imencode(".png", picture_HW3, [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    assert written
     partial = path.with_name(f"{path.name}.partial")
-    figure.savefig(partial, format="png", dpi=80)
+    partial.write_bytes(encoded.tobytes())
     partial.replace(path)
 
 
-def _draw_sample(panels: Sequence[Axes], sample: DrawnSample, skeleton: Sequence[tuple[int, int]]) -> None:
-    height, width = sample.crop_HW3.shape[:2]
-    everywhere = np.ones_like(sample.visible_K)
-    for panel, points, shown in (
-        (panels[0], None, None),
-        (panels[1], sample.found_K2, everywhere),
-        (panels[2], sample.labelled_K2, sample.visible_K),
-    ):
-        panel.imshow(sample.crop_HW3)
+def _draw_side(
+    side: SubFigure,
+    samples: Sequence[DrawnSample],
+    lines: int,
+    skeleton: Sequence[tuple[int, int]],
+    difficulty_ES: NDArray[np.float32],
+) -> None:
+    panels_L3 = side.subplots(lines, 3, squeeze=False, width_ratios=[1, 1, 1.1])
+    for panel in panels_L3[len(samples) :].flat:
         panel.set_axis_off()
-        if points is not None and shown is not None:
-            for first, second in skeleton:
-                if shown[first] and shown[second]:
-                    panel.plot(*points[[first, second]].T, color="white", linewidth=0.8)
-            x, y = points[shown].T
-            panel.scatter(x, y, c=np.arange(len(points))[shown], s=14, cmap="hsv", edgecolors="black")
-            panel.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
-    seen = np.isfinite(sample.difficulty_E)
-    epochs = np.flatnonzero(seen) + 1
-    (raw,) = panels[3].plot(epochs, sample.difficulty_E[seen], alpha=0.35)
-    smoothing = max(_LEAST_SMOOTHING, _SMOOTHING_SHARE * len(sample.difficulty_E))
-    panels[3].plot(epochs, gaussian_filter1d(sample.difficulty_E[seen], smoothing), color=raw.get_color())
-    panels[3].set(ylim=(-0.02, 1.02))
+    for line, (sample, (label, prediction, curve)) in enumerate(zip(samples, panels_L3, strict=False)):
+        everywhere_K = np.ones_like(sample.visible_K)
+        draw_points(label, sample.crop_HW3, sample.labelled_K2, sample.visible_K, skeleton, LABEL)
+        draw_points(prediction, sample.crop_HW3, sample.found_K2, everywhere_K, skeleton, PREDICTION)
+        _draw_difficulty(curve, sample.difficulty_E, difficulty_ES)
+        texts = ("wrong on purpose" if sample.label_is_wrong else " ", _error(sample), f"{sample.mean_difficulty:.2f}")
+        for panel, heading, text in zip(
+            (label, prediction, curve), ("label", "prediction", "difficulty"), texts, strict=True
+        ):
+            panel.set_title(f"{heading}\n{text}" if line == 0 else text, fontsize=_TEXT, pad=3)
+        last = line == len(samples) - 1
+        curve.tick_params(labelsize=_TEXT - 1, labelbottom=last)
+        curve.set_xlabel("epoch" if last else "", fontsize=_TEXT)
+
+
+def _error(sample: DrawnSample) -> str:
+    distances = np.linalg.norm(sample.found_K2 - sample.labelled_K2, axis=1)[sample.visible_K]
+    return f"{distances.mean():.1f} px off" if len(distances) else "no label"
+
+
+def _draw_difficulty(panel: Axes, difficulty_E: NDArray[np.float32], difficulty_ES: NDArray[np.float32]) -> None:
+    epochs = np.arange(1, len(difficulty_E) + 1)
+    low_E, high_E = np.nanpercentile(difficulty_ES, _MIDDLE_PERCENT, axis=1)
+    panel.fill_between(epochs, low_E, high_E, color=_EVERYONE, alpha=0.3, linewidth=0)
+    panel.plot(epochs, np.nanmean(difficulty_ES, axis=1), color=_EVERYONE, linewidth=1, linestyle="--")
+    seen = np.isfinite(difficulty_E)
+    panel.plot(epochs[seen], difficulty_E[seen], color=_CURVE, linewidth=0.8, alpha=0.35)
+    smoothing = max(_LEAST_SMOOTHING, _SMOOTHING_SHARE * len(difficulty_E))
+    panel.plot(epochs[seen], gaussian_filter1d(difficulty_E[seen], smoothing), color=_CURVE, linewidth=1.8)
+    panel.set(xlim=(1, max(2, len(difficulty_E))), ylim=(-0.02, 1.02), yticks=(0, 0.5, 1))
+    panel.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+    panel.grid(axis="y", alpha=0.3)
+
+
+def _legend() -> list[Line2D | Patch]:
+    return [
+        legend_entry(LABEL),
+        legend_entry(PREDICTION),
+        Line2D([], [], color=_CURVE, linewidth=1.8, label="difficulty, smoothed"),
+        Line2D([], [], color=_CURVE, linewidth=0.8, alpha=0.35, label="raw"),
+        Patch(color=_EVERYONE, alpha=0.3, linewidth=0, label="all samples: middle 80 %, mean dashed"),
+    ]
