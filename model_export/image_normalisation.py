@@ -17,7 +17,7 @@ def normalise(crops_NHW3: torch.Tensor, channel_order: ChannelOrder) -> torch.Te
     """
     if channel_order == "bgr":
         crops_NHW3 = crops_NHW3.flip(-1)
-    # Channels first: with them last, onnxruntime takes the mean of three numbers at a time, and 9 % of face68's time.
+    # Channels first: with them last, onnxruntime subtracts three numbers at a time, and face68 takes 8 % longer.
     images_N3HW = crops_NHW3.permute(0, 3, 1, 2).float()
     mean, spread = (images_N3HW.new_tensor(values).reshape(3, 1, 1) for values in (_MEAN, _SPREAD))
     return (images_N3HW - mean) / spread

@@ -110,7 +110,8 @@ class DynamicBatcher(Generic[Item, Result]):
         max_queue: the most items that may wait.
         stuck_seconds: a batch that takes longer is given up, and the condition is `stuck` until it comes back.
         observer: told of waits, drops and batches.
-        run_alone: in place of `runs` for a lone item while nothing else is to be done, if there is such a one.
+        run_alone: in place of `runs` for a lone item while nothing else is to be done, if there is such a one; where it
+            fails, one of them tries again.
     """
 
     def __init__(
@@ -127,6 +128,7 @@ class DynamicBatcher(Generic[Item, Result]):
     ) -> None:
         self._probe = probe
         self._run_alone = run_alone
+        self._alone = False  # whether it runs
         self._sizes = sizes
         self._max_queue = max_queue
         self._stuck_seconds = stuck_seconds
@@ -284,14 +286,17 @@ class DynamicBatcher(Generic[Item, Result]):
         for entry in batch:
             self._observer.on_wait(started - entry.arrived)
         self._observer.on_batch(len(batch), choice.padded, reason)
-        run_batch = place.run_batch
-        if self._run_alone is not None and choice.padded == 1 and self._threads.only_one_works():
-            run_batch = self._run_alone
-        results = self._attempt(run_batch, [entry.item for entry in batch], choice.padded)
+        items = [entry.item for entry in batch]
+        run_batch = self._choose_run(place, choice)
+        alone = run_batch is self._run_alone
+        results = self._attempt(run_batch, items, choice.padded)
+        if alone and not _any_worked(results):
+            results = self._attempt(place.run_batch, items, choice.padded)
         seconds = time.perf_counter() - started
-        worked = any(not isinstance(result, Exception) for result in results)
+        worked = _any_worked(results)
         with self._changed:
-            if worked and not place.stuck and run_batch is not self._run_alone:
+            self._alone = self._alone and not alone
+            if worked and not place.stuck and not alone:
                 self._sizes.measured(choice.padded, seconds)
             self._failures = 0 if worked else self._failures + 1
             claimed, place.running = place.running, []
@@ -302,6 +307,13 @@ class DynamicBatcher(Generic[Item, Result]):
                 entry.outcome.set_exception(result)
             else:
                 entry.outcome.set_result(Ran(result, started - entry.arrived, seconds, len(batch)))
+
+    def _choose_run(self, place: _Place[Item, Result], choice: Choice) -> RunBatch[Item, Result]:
+        with self._changed:
+            if self._run_alone is None or self._alone or choice.padded > 1 or not self._threads.only_one_works():
+                return place.run_batch
+            self._alone = True
+            return self._run_alone
 
     def _attempt(
         self, run_batch: RunBatch[Item, Result], items: list[Item], padded: int
@@ -386,6 +398,10 @@ class DynamicBatcher(Generic[Item, Result]):
                 claimed += place.running
                 place.running = []
             return claimed
+
+
+def _any_worked(results: Sequence[object]) -> bool:
+    return any(not isinstance(result, Exception) for result in results)
 
 
 def _fail(entries: Iterable[_Entry[Item, Result]], why: str) -> None:

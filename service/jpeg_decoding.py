@@ -14,7 +14,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from service.errors import UnprocessableImage
-from service.jpeg_markers import has_more_scans, without_padding
+from service.jpeg_markers import has_more_scans, read_jpeg_header, without_padding
 
 _MOST_SCANS = 100  # a dozen is usual; libtiff's limit is the same
 _MOST_PADDINGS = 8
@@ -49,18 +49,19 @@ def decode_jpeg(data: bytes, reduction: Reduction = FULL_SIZE) -> NDArray[np.uin
         UnprocessableImage: it is cut off, broken, or comes in more than 100 scans.
     """
     try:
-        if has_more_scans(data, _MOST_SCANS):
-            raise UnprocessableImage(f"the JPEG image has more than {_MOST_SCANS} scans")
-        for _ in range(_MOST_PADDINGS):
+        for _ in range(_MOST_PADDINGS + 1):
+            if has_more_scans(data, _MOST_SCANS):
+                raise UnprocessableImage(f"the JPEG image has more than {_MOST_SCANS} scans")
             try:
                 return _strictly(data, reduction)
             except ValueError as error:
                 padding = _PADDING.search(str(error))
                 unpadded = without_padding(data, int(padding[1]), int(padding[2], 16)) if padding else None
-                if unpadded is None:
+                # Another picture may not come to light: of this one alone the header is known.
+                if unpadded is None or read_jpeg_header(unpadded) != read_jpeg_header(data):
                     return _leniently(data, reduction, error)
                 data = unpadded
-        return _strictly(data, reduction)
+        raise UnprocessableImage(f"the JPEG image is padded in more than {_MOST_PADDINGS} places")
     except (ValueError, struct.error) as error:
         raise UnprocessableImage(f"the JPEG image is cut off or broken ({error})") from error
 

@@ -83,14 +83,20 @@ def _is_one_scan(data: bytes) -> bool:
 def without_padding(data: bytes, count: int, marker: int) -> bytes | None:
     """The file without `count` zeros before the first such marker that has them; nothing if none has.
 
+    They must lie between two segments, or in a scan: what belongs to a segment stays, or it would take the next one's
+    first bytes for its own.
+
     Raises:
         ValueError, struct.error: the markers are broken, or more than 2000.
     """
-    zeros = bytes(count)
-    for found, start, _ in _markers(data):
+    zeros, end = bytes(count), 2
+    for found, start, position in _markers(data):
         padding = start - count
-        if found == marker and padding > 2 and data.startswith(zeros, padding) and data[padding - 1] != 0xFF:
+        if found == marker and padding >= end and data.startswith(zeros, padding) and data[padding - 1] != 0xFF:
             return data[:padding] + data[start:]
+        if found == _END_OF_IMAGE:
+            break
+        end = position + (0 if found in _WITHOUT_LENGTH else struct.unpack_from(">H", data, position)[0])
     return None
 
 

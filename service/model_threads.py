@@ -4,7 +4,8 @@ from typing import Final, NamedTuple
 
 from service.settings import Settings, usable_cores
 
-_MOST_LONE_THREADS: Final = 4  # unless more are asked for: a small network has little to share
+# Unless more are asked for: a small network has little to share. Chosen, not measured: on two cores both are faster.
+_MOST_LONE_THREADS: Final = 4
 
 
 class ModelThreads(NamedTuple):
@@ -20,7 +21,7 @@ def model_threads(settings: Settings) -> ModelThreads:
 
     On a CPU a pass on one thread costs the least: threads that share a small network wait for each other at every
     layer. So there is one pass for each core, unless fewer or wider ones are asked for; and a pass that has the machine
-    to itself takes all of it.
+    to itself takes up to four cores of it, or as many as are asked for.
     """
     cores = usable_cores()
     at_once, threads = settings.batches_at_once, settings.intra_op_threads

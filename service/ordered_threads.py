@@ -123,12 +123,21 @@ class OrderedThreads:
             return found
 
     def replace_one(self) -> None:
-        """One of the threads does not come back from its work: start another in its place."""
+        """One of the threads does not come back from its work: start another in its place.
+
+        Raises:
+            RuntimeError: the system has no more threads.
+        """
         thread = self._thread()
-        thread.start()
-        self._threads.append(thread)
         with self._changed:
-            self._alive += 1
+            self._alive += 1  # before it may be idle: `only_one_works` compares both
+        try:
+            thread.start()
+        except RuntimeError:
+            with self._changed:
+                self._alive -= 1
+            raise
+        self._threads.append(thread)
 
     def one_is_back(self) -> None:
         """It has come back: the next thread that is free ends."""

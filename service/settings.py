@@ -68,7 +68,7 @@ class Settings(BaseSettings):
     batches_at_once: int = _setting(
         0,
         "forward passes of one model side by side; 0 takes, on a CPU, as many as fill the usable cores, else 1",
-        "1, so that one pass has all cores: a lone request is answered sooner, and fewer per second",
+        "1, so that one pass has all cores, for a large model and few requests: fewer per second",
         ge=0,
     )
     intra_op_threads: int = _setting(
@@ -82,7 +82,8 @@ class Settings(BaseSettings):
         0,
         "threads of a forward pass of one crop while there is nothing else to do; 0 takes, on a CPU, one per usable "
         "core, up to four",
-        "1 where memory is short: more than `intra_op_threads` keeps the model in memory a second time",
+        "1 where memory is short: any number above `intra_op_threads` keeps the model in memory a second time; one up "
+        "to it changes nothing",
         ge=0,
     )
     decode_threads: int = _setting(
@@ -211,6 +212,8 @@ class Settings(BaseSettings):
                     f"{larger} ({getattr(self, larger)}) is smaller than {smaller} ({getattr(self, smaller)}): "
                     "such a request would never fit"
                 )
+        if self.lone_threads and self.provider != "cpu":
+            raise ValueError(f"lone_threads: expected provider cpu with it, found {self.provider}")
         for name in ("cuda_graphs", "gpu_memory_bytes"):
             if getattr(self, name) and self.provider != "cuda":
                 raise ValueError(f"{name}: expected provider cuda with it, found {self.provider}")

@@ -122,7 +122,7 @@ class CropTransform:
     """The affine map from image pixels to the pixels of a crop of `width` x `height`.
 
     Attributes:
-        matrix: float64 (2, 3); `points_in_crop = matrix @ [x, y, 1]`.
+        matrix: float64 (2, 3), invertible; `points_in_crop = matrix @ [x, y, 1]`.
         width, height: size of the crop in pixels.
         reduction: what `extract` does where the crop shrinks the picture by two or more: `area` averages first.
     """

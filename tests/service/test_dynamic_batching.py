@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.batch_sizes import powers_of_two
-from service.dynamic_batching import Ran
+from service.batch_sizes import BatchSizes, powers_of_two
+from service.dynamic_batching import DynamicBatcher, Ran
 from service.errors import DeadlineExceeded, InferenceFailed, NotReady, Overloaded
+from service.ordered_threads import OrderedThreads
 from tests.service.batchers import SECONDS, Gate, Recorder, condition, create, double, results, started
 
 
@@ -317,3 +318,65 @@ def test_a_pass_that_had_the_machine_to_itself_does_not_say_how_long_others_take
     assert batcher.expected_wait_seconds() == 0  # it knows no other
     gate.open.set()
     batcher.close(SECONDS)
+
+
+def test_where_the_way_of_its_own_fails_an_item_takes_that_of_the_others() -> None:
+    def fail(items: list[int], _: int) -> list[int]:
+        raise RuntimeError(f"no memory for {items}")
+
+    batcher = started(double, run_alone=fail)
+    for item in range(5):
+        assert results(batcher.submit([item])) == [2 * item]
+    assert batcher.condition == "working"
+    batcher.close(SECONDS)
+
+
+def test_the_way_of_a_lone_item_has_one_at_a_time_whatever_the_threads_say() -> None:
+    gate, other = Gate(), Gate()
+    other.open.set()
+    batcher = started(other, run_alone=gate, alone=True, at_once=2)
+    first = batcher.submit([1])
+    assert gate.entered.acquire(timeout=SECONDS)
+    assert results(batcher.submit([2])) == [4]
+    gate.open.set()
+    assert results(first) == [2]
+    assert results(batcher.submit([3])) == [6]  # it is free again
+    assert (gate.seen, other.seen) == ([[1], [3]], [[2]])
+    batcher.close(SECONDS)
+
+
+def test_lone_items_of_real_threads_never_meet() -> None:
+    """With threads that are replaced and come back all the while."""
+    inside, entered, met = threading.Lock(), list[int](), list[int]()
+
+    def run_alone(items: list[int], padded: int) -> list[int]:
+        entered.extend(items)
+        if not inside.acquire(blocking=False):
+            met.extend(items)
+            return double(items, padded)
+        time.sleep(0.0005)
+        inside.release()
+        return double(items, padded)
+
+    with OrderedThreads(3, put_off_seconds=0.0) as threads:
+        batcher: DynamicBatcher[int, int] = DynamicBatcher(
+            [double] * 3,
+            lambda: None,
+            threads,
+            sizes=BatchSizes((1,)),
+            max_queue=1000,
+            stuck_seconds=SECONDS,
+            observer=Recorder(),
+            run_alone=run_alone,
+        )
+        batcher.start()
+        for item in range(300):
+            if item % 10 == 0:
+                threads.replace_one()
+                threads.one_is_back()
+            outcomes = batcher.submit([item, item + 1][: 1 + item % 2])
+            if item % 3:
+                assert results(outcomes)[0] == 2 * item
+        batcher.close(SECONDS)
+    assert entered
+    assert not met

@@ -115,3 +115,30 @@ def test_scans_of_one_component_each_are_counted() -> None:
     )
     with pytest.raises(UnprocessableImage, match="more than 100 scans"):
         decode_jpeg(GOOD[:SCAN] + of_first * 200 + GOOD[-2:])
+
+
+def segment(marker: int, content: bytes) -> bytes:
+    return bytes([0xFF, marker]) + (len(content) + 2).to_bytes(2, "big") + content
+
+
+def hide_picture(hidden: bytes, gap: int) -> bytes:
+    """GOOD, and behind it a picture that comes to light where `gap` zeros are taken out of an application's segment.
+
+    That segment would then take the four bytes behind it for its own, and what they begin, a comment that holds a
+    comment's first bytes, would end where the second of them ends: behind GOOD.
+    """
+    visible = b"\x11" * gap + segment(0xFE, b"end") + GOOD[2:]
+    comment = segment(0xFE, b"xxxx" + segment(0xFE, bytes(len(visible)))[:4])
+    return GOOD[:2] + segment(0xE5, b"a" * 20 + bytes(gap)) + comment + visible + hidden
+
+
+@pytest.mark.parametrize("progressive", [True, False])
+def test_zeros_within_a_segment_are_no_padding_that_hides_a_second_picture(progressive: bool) -> None:
+    """Its scans and its size would be unknown: what is checked is the first."""
+    hidden = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(hidden, "JPEG", progressive=progressive)
+    data = hide_picture(hidden.getvalue()[2:], 8)
+    taken_out = data.replace(bytes(8), b"", 1)
+    assert decode_jpeg(taken_out).shape == (64, 64, 3)  # so it would be seen
+    with pytest.raises(UnprocessableImage, match="8 extraneous bytes before marker"):
+        decode_jpeg(data)

@@ -217,6 +217,24 @@ def test_who_works_knows_whether_anything_else_is_to_be_done() -> None:
         assert pool.run(1.0, single_step(ask)).outcome.result(SECONDS)
 
 
+def test_nobody_is_alone_while_another_thread_is_being_replaced() -> None:
+    with started(2) as pool:
+        occupied, answers = Occupied(pool), list[bool]()
+
+        class WatchedThread(threading.Thread):
+            """Asks when it has started and nobody has noted that yet."""
+
+            def start(self) -> None:
+                super().start()
+                answers.append(pool.run(1.0, single_step(pool.only_one_works)).outcome.result(SECONDS))
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pool, "_thread", lambda: WatchedThread(target=pool._work, daemon=True))
+            pool.replace_one()
+        occupied.let_go.set()
+    assert answers == [False]
+
+
 class Picture:
     """Something large."""
 
