@@ -15,15 +15,14 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 from service.batch_sizes import BatchSizes, Choice
+from service.batch_surroundings import BatchObserver, ReleaseReason, Threads
 from service.errors import DeadlineExceeded, InferenceFailed, NotReady, Overloaded
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-ReleaseReason = Literal["idle", "busy", "full", "drain"]
-DropReason = Literal["deadline", "cancelled"]
 BatcherCondition = Literal["working", "failing", "stuck", "dead", "closed"]
 
 _FAILURES_IN_A_ROW = 3
@@ -31,35 +30,6 @@ _PROBE_SECONDS = 1.0
 _SLOW_SECONDS = 1.0  # from then on a batch's thread is replaced until it is back
 
 _logger = logging.getLogger(__name__)
-
-
-class Threads(Protocol):
-    """Where batches run."""
-
-    def run_jointly(self, work: Callable[[], None]) -> None:
-        """Have the work done by a thread, soon; it raises nothing."""
-
-    def replace_one(self) -> None:
-        """One of the threads does not come back from its work: start another in its place."""
-
-    def one_is_back(self) -> None:
-        """It has come back, and there is one too many."""
-
-    def only_one_works(self) -> bool:
-        """Whether there is nothing to do but what the thread does that asks."""
-
-
-class BatchObserver(Protocol):
-    """Told of what happens, from any thread."""
-
-    def on_wait(self, seconds: float) -> None:
-        """An item left the queue for a batch after so long."""
-
-    def on_drop(self, reason: DropReason) -> None:
-        """An item left the queue for nothing: too late, or nobody waits for it any more."""
-
-    def on_batch(self, size: int, padded_size: int, reason: ReleaseReason) -> None:
-        """A batch starts: its place was free, or these came while it was taken, or it is full, or the last ones."""
 
 
 class Ran(NamedTuple, Generic[Result]):

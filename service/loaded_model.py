@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.batch_sizes import BatchSizes
+from service.batch_surroundings import Threads
 from service.contract.bundle_manifest import MODEL_FILE, BundleManifest
-from service.dynamic_batching import DynamicBatcher, Ran, Threads
+from service.dynamic_batching import DynamicBatcher, Ran
 from service.engine import EngineOutput, KeypointEngine
 from service.errors import InferenceFailed
 from service.metrics import Metrics, ModelMetrics
