@@ -18,7 +18,6 @@ from service.dynamic_batching import DynamicBatcher, Ran
 from service.engine import EngineOutput, KeypointEngine
 from service.errors import InferenceFailed
 from service.metrics import Metrics, ModelMetrics
-from service.model_loading import check_golden_images
 from service.model_threads import ModelThreads
 
 CARD_FILE = "MODEL_CARD.md"
@@ -127,7 +126,7 @@ def start_model(
     of_model = metrics.of_model(engine.manifest.name)
     engines = [engine, *(engine.twin() for _ in range(limits.threads.batches_at_once - 1))]
     runners = [_CropRunner(engine, of_model, possible[-1]) for engine in engines]
-    lone = _runner_of_lone_crops(engine, folder, of_model, limits.threads)
+    lone = _runner_of_lone_crops(engine, of_model, limits.threads)
     batcher = DynamicBatcher[CropTask, CropAnswer](
         [runner.run for runner in runners],
         runners[0].probe,
@@ -184,13 +183,10 @@ def _heatmaps_of(output: EngineOutput, index: int) -> NDArray[np.float16]:
     return np.asarray(output.heatmaps_NKHW[index], np.float16)
 
 
-def _runner_of_lone_crops(
-    engine: KeypointEngine, folder: Path, metrics: ModelMetrics, threads: ModelThreads
-) -> _CropRunner | None:
-    """The same model on more threads, if there are more: warm, and with the right answers to its golden images."""
+def _runner_of_lone_crops(engine: KeypointEngine, metrics: ModelMetrics, threads: ModelThreads) -> _CropRunner | None:
+    """The same model on more threads, if there are more, and warm."""
     if threads.lone_threads <= threads.intra_op_threads:
         return None
     wide = engine.widened(threads.lone_threads)
-    check_golden_images(folder, wide)
     wide.warm_up((1,))
     return _CropRunner(wide, metrics, 1)

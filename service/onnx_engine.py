@@ -21,6 +21,7 @@ from service.output_decoding import output_reading
 from service.settings import Provider
 
 _PROVIDERS: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+_APART_IN_CROP = 0.1  # pixels
 _RUNS_TO_RECORD = 3  # onnxruntime runs once or twice as usual, records, and replays from then on
 
 
@@ -71,14 +72,22 @@ class OnnxEngine:
         return other
 
     def widened(self, threads: int) -> "OnnxEngine":
-        """A session of its own, with so many threads for a forward pass; it is not warm.
+        """A session of its own, with so many threads for a forward pass, that answers as this one does; it is not warm.
 
         Raises:
             BundleError: the bundle's files have changed since it was loaded.
+            StartupError: it answers otherwise.
         """
         other = OnnxEngine(self._bundle, self.provider, threads, self._cuda)
         if other.manifest != self.manifest:
             raise BundleError(f"{self._bundle}: it changed while it was loaded")
+        crop = self.manifest.input
+        noise_NHW3 = np.random.default_rng(0).integers(0, 256, (1, crop.height, crop.width, 3), dtype=np.uint8)
+        points, expected = (one.run(noise_NHW3).points_in_crop_NK2 for one in (other, self))
+        if not np.median(np.abs(points - expected)) < _APART_IN_CROP:  # the median, for noise has near ties
+            raise StartupError(
+                f"{self.manifest.name}: {threads} threads give another answer; start with --lone-threads 1"
+            )
         return other
 
     def warm_up(self, batch_sizes: Sequence[int]) -> dict[int, float]:

@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto
 
 from service.contract.bundle_manifest import BundleError, file_sha256
+from service.engine import EngineOutput
 from service.errors import StartupError
 from service.onnx_engine import OnnxEngine
 from service.onnxruntime_loading import check_distributions
@@ -37,6 +39,18 @@ def test_more_threads_change_no_answer_and_a_changed_bundle_gets_none(tmp_path: 
     assert np.abs(found.points_in_crop_NK2 - expected.points_in_crop_NK2).max() < 1e-3  # measured: 0
     write_bundle(tmp_path, name="other")
     with pytest.raises(BundleError, match="it changed while it was loaded"):
+        engine.widened(2)
+
+
+def test_threads_that_change_the_answer_are_refused(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, right = OnnxEngine(bundle, "cpu", 1), OnnxEngine.run
+
+    def run(self: OnnxEngine, crops_NHW3: NDArray[np.uint8]) -> EngineOutput:
+        output = right(self, crops_NHW3)
+        return output if self is engine else output._replace(points_in_crop_NK2=output.points_in_crop_NK2 + 0.2)
+
+    monkeypatch.setattr(OnnxEngine, "run", run)
+    with pytest.raises(StartupError, match="2 threads give another answer; start with --lone-threads 1"):
         engine.widened(2)
 
 
