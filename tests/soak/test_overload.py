@@ -15,7 +15,7 @@ BUNDLE = Path(__file__).parents[2] / "models" / "face68"
 
 
 def test_three_times_the_peak() -> None:
-    seconds = at_length(4, 30)
+    seconds = at_length(6, 30)
     with serving(BUNDLE, "--max-in-flight", str(MAX_IN_FLIGHT)) as server:
         message = keypoints_message(server.url, portraits([(640, 480)], with_box=False)[0].data)
         asyncio.run(closed_loop(server.url, [message], 16, 2))  # warm
@@ -34,7 +34,7 @@ def test_three_times_the_peak() -> None:
     assert set(flood.statuses()) == {200, 429}
     # The short version leaves room for whatever else runs on the machine; the long one is for a quiet one.
     assert flood.rate() >= (0.8 if AT_LENGTH else 0.6) * (peak.rate() + after.rate()) / 2
-    assert np.percentile(accepted, 99 if AT_LENGTH else 90) <= (1.5 if AT_LENGTH else 2.0) * bound_ms
+    assert np.percentile(accepted, 99) <= (1.5 if AT_LENGTH else 2.5) * bound_ms
     assert np.percentile(refused, 100 if AT_LENGTH else 90) < 100
 
 
