@@ -26,11 +26,9 @@ def loss_ranked(weights_M: torch.Tensor, losses_M: torch.Tensor, _lots_M: torch.
     return ranked
 
 
-def loss_ranked_reversed(weights_M: torch.Tensor, losses_M: torch.Tensor, _lots_M: torch.Tensor | None) -> torch.Tensor:
+def loss_ranked_reversed(weights_M: torch.Tensor, losses_M: torch.Tensor, lots_M: torch.Tensor | None) -> torch.Tensor:
     """The same weights, the greater the loss the smaller: what holding back the hard samples does."""
-    ranked = torch.empty_like(weights_M)
-    ranked[losses_M.argsort(descending=True)] = weights_M.sort().values
-    return ranked
+    return loss_ranked(weights_M, -losses_M, lots_M)
 
 
 def uniform(weights_M: torch.Tensor, _losses_M: torch.Tensor, _lots_M: torch.Tensor | None) -> torch.Tensor:

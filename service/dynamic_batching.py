@@ -265,7 +265,8 @@ class DynamicBatcher(Generic[Item, Result]):
         seconds = time.perf_counter() - started
         worked = _any_worked(results)
         with self._changed:
-            self._alone = self._alone and not alone
+            if alone:
+                self._alone = False
             if worked and not place.stuck and not alone:
                 self._sizes.measured(choice.padded, seconds)
             self._failures = 0 if worked else self._failures + 1
@@ -279,8 +280,10 @@ class DynamicBatcher(Generic[Item, Result]):
                 entry.outcome.set_result(Ran(result, started - entry.arrived, seconds, len(batch)))
 
     def _choose_run(self, place: _Place[Item, Result], choice: Choice) -> RunBatch[Item, Result]:
+        if self._run_alone is None or choice.padded > 1:
+            return place.run_batch
         with self._changed:
-            if self._run_alone is None or self._alone or choice.padded > 1 or not self._threads.only_one_works():
+            if self._alone or not self._threads.only_one_works():
                 return place.run_batch
             self._alone = True
             return self._run_alone

@@ -44,10 +44,11 @@ class KeypointEngine(Protocol):
         """The same model with buffers of its own, for another thread."""
 
     def widened(self, threads: int) -> "KeypointEngine":
-        """The same model with so many threads for a forward pass.
+        """The same model with so many threads for a forward pass, warm for one crop.
 
         Raises:
             BundleError: the bundle's files have changed since it was loaded.
+            StartupError: it does not run so, or answers otherwise.
         """
 
     def run(self, crops_NHW3: NDArray[np.uint8]) -> EngineOutput:

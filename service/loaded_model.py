@@ -184,9 +184,7 @@ def _heatmaps_of(output: EngineOutput, index: int) -> NDArray[np.float16]:
 
 
 def _runner_of_lone_crops(engine: KeypointEngine, metrics: ModelMetrics, threads: ModelThreads) -> _CropRunner | None:
-    """The same model on more threads, if there are more, and warm."""
+    """The same model on more threads, if there are more."""
     if threads.lone_threads <= threads.intra_op_threads:
         return None
-    wide = engine.widened(threads.lone_threads)
-    wide.warm_up((1,))
-    return _CropRunner(wide, metrics, 1)
+    return _CropRunner(engine.widened(threads.lone_threads), metrics, 1)

@@ -72,7 +72,7 @@ class OnnxEngine:
         return other
 
     def widened(self, threads: int) -> "OnnxEngine":
-        """A session of its own, with so many threads for a forward pass, that answers as this one does; it is not warm.
+        """A session with so many threads for a forward pass, that answers as this one does; warm for one crop.
 
         Raises:
             BundleError: the bundle's files have changed since it was loaded.

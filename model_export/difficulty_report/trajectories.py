@@ -1,7 +1,6 @@
 """The paper's Figs. 3 to 5: samples with label, prediction and the difficulty over the epochs."""
 
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,23 +62,22 @@ def draw_trajectories(
     out, for open marks let it be seen under the label. Grey are the difficulties of all samples, `difficulty_ES`.
     """
     lines = max(len(easy), len(hard), 1)
-    figure = Figure(figsize=(_WIDTH_INCHES, 1.65 * lines + 1.3), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = Figure(figsize=(_WIDTH_INCHES, 1.65 * lines + 1.3), dpi=_DOTS_PER_INCH, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
     figure.suptitle(title, fontsize=_TEXT + 2)
     left, right = figure.subfigures(1, 2, wspace=0.04, squeeze=False)[0]
     for side, samples, heading in ((left, easy, "Easiest"), (right, hard, "Hardest")):
         side.suptitle(heading, fontsize=_TEXT + 2, fontweight="bold")
         _draw_side(side, samples, lines, skeleton, difficulty_ES)
     figure.legend(handles=_legend(), loc="outside lower center", ncols=5, fontsize=_TEXT, frameon=False)
-    _write_opaque(path, figure)
+    _write_opaque(path, canvas)
 
 
-def _write_opaque(path: Path, figure: Figure) -> None:
+def _write_opaque(path: Path, canvas: FigureCanvasAgg) -> None:
     """Write a PNG without the alpha that matplotlib writes, which is a tenth of the file."""
-    with_alpha = BytesIO()
-    figure.savefig(with_alpha, format="png", dpi=_DOTS_PER_INCH)
-    picture_HW3 = cv2.imdecode(np.frombuffer(with_alpha.getvalue(), np.uint8), cv2.IMREAD_COLOR)
-    assert picture_HW3 is not None
+    canvas.draw()  # type: ignore[no-untyped-call]
+    rgba_HW4 = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    picture_HW3 = cv2.cvtColor(rgba_HW4, cv2.COLOR_RGBA2BGR)
     written, encoded = cv2.imencode(".png", picture_HW3, [cv2.IMWRITE_PNG_COMPRESSION, 9])
     assert written
     partial = path.with_name(f"{path.name}.partial")

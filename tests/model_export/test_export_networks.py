@@ -1,7 +1,6 @@
 """Exports of every family of networks agree with torch, in batches of one and of eight.
 
-The other members have the same layers, more of them; docs/networks.md says how they were exported once. So has HRNet
-here: as published, its three hundred convolutions take the exporter twenty seconds.
+The other members have the same layers, more of them; docs/networks.md says how they were exported once.
 """
 
 from pathlib import Path
@@ -11,21 +10,11 @@ import numpy as np
 import pytest
 
 from model_export.export_network import DecodedNetwork, check_parity, onnx_graph
-from model_export.networks import build_network, hrnet
+from model_export.networks import build_network
 from service.contract.keypoint_codec import KeypointCodec
 from tests.model_export.networks.known_weights import with_unit_answers
 
 COMPACT = {"widths": [8, 8, 12, 16], "blocks": [1, 1, 1], "top_down_width": 12}
-
-
-@pytest.fixture
-def shallow_hrnet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """HRNets with each kind of layer and each exchange between two branches, but the fewest blocks that have them all.
-
-    The last exchange makes the finest branch alone, so the last stage needs two.
-    """
-    monkeypatch.setattr(hrnet, "_BLOCKS_PER_BRANCH", 1)
-    monkeypatch.setattr(hrnet, "_MODULES_PER_STAGE", {2: 1, 3: 1, 4: 2})
 
 
 @pytest.mark.parametrize(
@@ -37,7 +26,6 @@ def shallow_hrnet(monkeypatch: pytest.MonkeyPatch) -> None:
         ("pose_hrnet_w18", {}),
     ],
 )
-@pytest.mark.usefixtures("shallow_hrnet")
 def test_onnxruntime_agrees_with_torch(tmp_path: Path, name: str, options: dict[str, Any]) -> None:
     network = with_unit_answers(build_network(name, 5, options), width=64, height=96)
     decoded = DecodedNetwork(network, KeypointCodec(16, 24, 4, 2.0, "quarter_step", alignment="stride"))

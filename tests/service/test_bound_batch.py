@@ -94,6 +94,7 @@ def test_settings_reach_the_cuda_provider() -> None:
     ("flags", "words"),
     [
         ({"cuda_graphs": True}, "cuda_graphs: expected provider cuda with it, found cpu"),
+        ({"lone_threads": 2, "provider": "cuda"}, "lone_threads: expected provider cpu with it, found cuda"),
         ({"gpu_memory_bytes": 10**9}, "gpu_memory_bytes: expected provider cuda"),
         ({"cuda_graphs": True, "provider": "cuda", "batches_at_once": 2}, "expected 1 with cuda_graphs.* found 2"),
     ],
