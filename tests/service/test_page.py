@@ -373,7 +373,7 @@ def test_a_key_is_asked_for_and_a_busy_server_is_waited_for(
 ) -> None:
     key, sha256 = new_key()
     file = tmp_path / "keys.toml"
-    file.write_text(f'[[key]]\nname = "one"\nsha256 = "{sha256}"\nimages_per_second = 0.7\n', encoding="utf-8")
+    file.write_text(f'[[key]]\nname = "one"\nsha256 = "{sha256}"\nimages_per_second = 0.1\n', encoding="utf-8")
     running = start_server(api_keys=file)
     with opened(browser, running.url, expected_statuses=(401, 429)) as page:
         page.page.wait_for_selector("#key-form:visible")
