@@ -27,10 +27,17 @@ class Admission:
     Args:
         max_in_flight: the most images at a time.
         clock: seconds.
+        tell: told how many are worked on whenever that has changed.
     """
 
-    def __init__(self, max_in_flight: int, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        max_in_flight: int,
+        clock: Callable[[], float] = time.perf_counter,
+        tell: Callable[[int], None] = lambda _: None,
+    ) -> None:
         self._max_in_flight = max_in_flight
+        self._tell = tell
         self._clock = clock
         self._interval = 0.0
         self._previous_done = 0.0
@@ -66,14 +73,18 @@ class Admission:
         self.check(deadline_seconds, images)
         if not self.in_flight:
             self._previous_done = self._clock()
-        self.in_flight += images
+        self._change(images)
         place = Place()
         try:
             yield place
         finally:
-            self.in_flight -= images
+            self._change(-images)
             if place.answered:
                 self._note_pace(place.answered)
+
+    def _change(self, images: int) -> None:
+        self.in_flight += images
+        self._tell(self.in_flight)
 
     def _note_pace(self, answered: int) -> None:
         now = self._clock()

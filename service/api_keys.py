@@ -6,7 +6,8 @@ import re
 import secrets
 import time
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableSequence, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -74,16 +75,33 @@ def read_key_file(path: Path) -> tuple[ApiKey, ...]:
     return keys
 
 
+def burst_of(key: ApiKey) -> float:
+    """What a key may ask for at once."""
+    return key.burst or max(1.0, key.images_per_second or 1.0)
+
+
 class KeyRing:
     """The keys of a server; for one event loop.
 
     Args:
         keys: one at least.
         clock: seconds.
+        fillings: tokens, and when they were counted, for each key; None for full ones of this ring's own.
+        lock: held while tokens are counted, where others count the same ones.
     """
 
-    def __init__(self, keys: Sequence[ApiKey], clock: Callable[[], float] = time.monotonic) -> None:
-        self._buckets = {key.sha256: TokenBucket(key, clock) for key in keys}
+    def __init__(
+        self,
+        keys: Sequence[ApiKey],
+        clock: Callable[[], float] = time.monotonic,
+        fillings: Sequence[MutableSequence[float]] | None = None,
+        lock: AbstractContextManager[object] | None = None,
+    ) -> None:
+        fillings = fillings if fillings is not None else [[burst_of(key), clock()] for key in keys]
+        self._buckets = {
+            key.sha256: TokenBucket(key, clock, filling, lock or nullcontext())
+            for key, filling in zip(keys, fillings, strict=True)
+        }
 
     def identify(self, authorization: str) -> "TokenBucket":
         """The bucket of the key in an `Authorization` header.
@@ -108,14 +126,20 @@ class KeyRing:
 class TokenBucket:
     """A key and what it may still ask for: tokens come back at the key's rate, up to its burst."""
 
-    def __init__(self, key: ApiKey, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        key: ApiKey,
+        clock: Callable[[], float],
+        filling: MutableSequence[float],
+        lock: AbstractContextManager[object],
+    ) -> None:
         self.name = key.name
         self.admin = key.admin
         self._rate = key.images_per_second
-        self._burst = key.burst or max(1.0, self._rate or 1.0)
-        self._tokens = float(self._burst)
+        self._burst = burst_of(key)
         self._clock = clock
-        self._counted = clock()
+        self._filling = filling
+        self._lock = lock
 
     def take(self, images: int) -> None:
         """Count images against the rate.
@@ -125,19 +149,7 @@ class TokenBucket:
         Raises:
             Overloaded: too many at once.
         """
-        if self._rate is None:
-            return
-        now = self._clock()
-        self._tokens = min(self._burst, self._tokens + (now - self._counted) * self._rate)
-        self._counted = now
-        needed = min(float(images), self._burst)
-        if self._tokens < needed:
-            raise Overloaded(
-                f"the API key {self.name} may send {self._rate:g} images per second",
-                (needed - self._tokens) / self._rate,
-                "key_rate",
-            )
-        self._tokens -= images
+        self._take(images, given_back=0)
 
     def take_in_place_of_one(self, images: int) -> None:
         """Count images for a request that was counted as one before it was known how many it brings.
@@ -145,8 +157,24 @@ class TokenBucket:
         Raises:
             Overloaded: too many at once; then none of them is counted.
         """
-        self._tokens += 1
-        self.take(images)
+        self._take(images, given_back=1)
+
+    def _take(self, images: int, given_back: int) -> None:
+        if self._rate is None:
+            return
+        with self._lock:
+            now = self._clock()
+            tokens, counted = self._filling
+            tokens = min(self._burst, float(tokens) + given_back + (now - float(counted)) * self._rate)
+            needed = min(float(images), self._burst)
+            enough = tokens >= needed
+            self._filling[:] = tokens - images if enough else tokens, now
+        if not enough:
+            raise Overloaded(
+                f"the API key {self.name} may send {self._rate:g} images per second",
+                (needed - tokens) / self._rate,
+                "key_rate",
+            )
 
 
 def _sha256(key: str) -> str:

@@ -24,6 +24,7 @@ from service.server import serve
 from service.setting_flags import setting_flag, setting_switch
 from service.settings import DEFAULT_BUNDLE, read_settings, variable_of
 from service.tuning.tune_command import tune_command
+from service.workers.supervisor import supervise
 
 COMMANDS_GROUP = "focalpoint.commands"
 
@@ -89,6 +90,7 @@ def serve_command(
     provider: Annotated[str | None, setting_flag("provider")] = None,
     cuda_graphs: Annotated[bool | None, setting_switch("cuda_graphs")] = None,
     gpu_memory_bytes: Annotated[int | None, setting_flag("gpu_memory_bytes")] = None,
+    workers: Annotated[int | None, setting_flag("workers")] = None,
     batches_at_once: Annotated[int | None, setting_flag("batches_at_once")] = None,
     intra_op_threads: Annotated[int | None, setting_flag("intra_op_threads")] = None,
     lone_threads: Annotated[int | None, setting_flag("lone_threads")] = None,
@@ -129,7 +131,11 @@ def serve_command(
     configure_logging(settings.log_level, settings.log_format)
     threads = model_threads(settings).intra_op_threads
     cuda = CudaOptions(settings.cuda_graphs, settings.gpu_memory_bytes)
-    serve(settings, partial(load_model, provider=settings.provider, intra_op_threads=threads, cuda=cuda))
+    load = partial(load_model, provider=settings.provider, intra_op_threads=threads, cuda=cuda)
+    if settings.workers == 1:
+        serve(settings, load)
+    else:
+        supervise(settings, load)
 
 
 def new_key_command(

@@ -22,7 +22,10 @@ _MOST_HEADER_BYTES = 65_536  # also of everything else that is no body: chunk si
 
 
 def connection_class(
-    max_connections: int, slow_seconds: float, refused: Callable[[ConnectionProblem], None]
+    max_connections: int,
+    slow_seconds: float,
+    refused: Callable[[ConnectionProblem], None],
+    note_open: Callable[[int], None] = lambda _: None,
 ) -> type[HttpToolsProtocol]:
     """uvicorn's protocol with limits.
 
@@ -30,6 +33,7 @@ def connection_class(
         max_connections: one more is answered 503 and closed.
         slow_seconds: how long the timer runs before the connection is closed.
         refused: told of every connection that is closed for one of these reasons.
+        note_open: told how many are open whenever that has changed.
     """
 
     class LimitedConnection(HttpToolsProtocol):
@@ -42,6 +46,7 @@ def connection_class(
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
+            note_open(len(self.connections))
             if len(self.connections) > max_connections:
                 self._refuse("connections", "not-ready", "too many connections are open")
             else:
@@ -54,6 +59,7 @@ def connection_class(
                 self._answering.disconnected = True
                 self._answering.message_event.set()
             super().connection_lost(exc)
+            note_open(len(self.connections))
 
         def data_received(self, data: bytes) -> None:
             if self.transport.is_closing():

@@ -23,7 +23,7 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
         "method-not-allowed": Problem(405, "This address does not take this method"),
         "not-acceptable": Problem(406, "There is no answer of a type that is accepted"),
         "request-timeout": Problem(408, "The request came too slowly"),
-        "conflict": Problem(409, "The change would leave requests without a model"),
+        "conflict": Problem(409, "The change cannot be made"),
         "too-large": Problem(413, "The request is too large"),
         "unsupported-media-type": Problem(415, "The media type is not supported"),
         "unprocessable-image": Problem(422, "The image cannot be used"),
@@ -117,7 +117,7 @@ class NotAcceptable(RequestError):
 
 
 class Conflict(RequestError):
-    """A change of the models that would leave requests without one."""
+    """A change of the models that would leave requests without one, or that one process cannot make for all."""
 
     slug = "conflict"
 

@@ -53,10 +53,14 @@ class OrderedThreads:
     Args:
         threads: how many.
         put_off_seconds: how long, at the most.
+        others_are_idle: whether whoever shares the cores with these threads leaves them alone at present.
     """
 
-    def __init__(self, threads: int, put_off_seconds: float) -> None:
+    def __init__(
+        self, threads: int, put_off_seconds: float, others_are_idle: Callable[[], bool] = lambda: True
+    ) -> None:
         self._put_off_seconds = put_off_seconds
+        self._others_are_idle = others_are_idle
         self._changed = threading.Condition()
         self._flows: list[tuple[float, int, Flow[Any]]] = []
         self._joint: deque[tuple[float, Callable[[], None]]] = deque()  # by when it is to begin
@@ -145,9 +149,10 @@ class OrderedThreads:
             self._too_many += 1
 
     def only_one_works(self) -> bool:
-        """Whether there is nothing to do but what the thread does that asks."""
+        """Whether there is nothing to do but what the thread does that asks, here and where cores are shared."""
         with self._changed:
-            return self._idle == self._alive - 1 and not (self._flows or self._joint)
+            only = self._idle == self._alive - 1 and not (self._flows or self._joint)
+        return only and self._others_are_idle()
 
     def _wake_one(self) -> None:
         """Called with the lock held, when there is one thing more to do.

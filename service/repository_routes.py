@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, Field
 
 from service.dynamic_batching import BatcherCondition
+from service.errors import Conflict
 from service.loaded_model import LoadedModel
 from service.model_repository import ModelRepository
 from service.paths import REPOSITORY_PATH
@@ -68,9 +69,21 @@ class RescanAnswer(ChangeAnswer):
     refused: list[RefusedBundle]
 
 
-def repository_routes(repository: ModelRepository) -> APIRouter:
-    """`/v1/repository`: what there is, and how it changes while requests are answered."""
+def repository_routes(repository: ModelRepository, workers: int = 1) -> APIRouter:
+    """`/v1/repository`: what there is, and how it changes while requests are answered.
+
+    Several processes cannot be changed through one of them: there, each is told by SIGHUP to look at the folder.
+    """
     router = APIRouter(tags=["repository"])
+
+    def refuse_change_of_one() -> None:
+        if workers > 1:
+            raise Conflict(
+                f"this is one of {workers} processes that serve the folder: change what lies in it, and send SIGHUP to "
+                "the process that started them"
+            )
+
+    changes = [Depends(refuse_change_of_one)]
 
     @router.get(
         REPOSITORY_PATH,
@@ -97,6 +110,7 @@ def repository_routes(repository: ModelRepository) -> APIRouter:
     @router.post(
         f"{REPOSITORY_PATH}/{{name}}/load",
         summary="Load a bundle, in place of the one that came from the same folder",
+        dependencies=changes,
         responses=problem_schema("unauthorized", "forbidden", "not-found", "conflict", *_UNUSABLE),
     )
     async def load(name: str, version: str | None = None) -> ChangeAnswer:
@@ -109,6 +123,7 @@ def repository_routes(repository: ModelRepository) -> APIRouter:
     @router.post(
         f"{REPOSITORY_PATH}/{{name}}/unload",
         summary="Take a model, or one version of it, out of service",
+        dependencies=changes,
         responses=problem_schema("unauthorized", "forbidden", "not-found", "conflict", "invalid-parameter"),
     )
     async def unload(name: str, version: str | None = None) -> ChangeAnswer:
@@ -118,7 +133,8 @@ def repository_routes(repository: ModelRepository) -> APIRouter:
     @router.post(
         f"{REPOSITORY_PATH}:rescan",
         summary="Serve what lies in the folder: load what is new or changed, unload what is gone",
-        responses=problem_schema("unauthorized", "forbidden", *_UNUSABLE),
+        dependencies=changes,
+        responses=problem_schema("unauthorized", "forbidden", "conflict", *_UNUSABLE),
     )
     async def rescan() -> RescanAnswer:
         """A bundle that cannot be used is told in `refused`, and what was served in its place still is."""

@@ -1,5 +1,6 @@
 """The endpoints: HTTP only, no arrays."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
@@ -177,8 +178,8 @@ def probe_routes(readiness: Readiness) -> APIRouter:
     return router
 
 
-def metrics_routes(metrics: Metrics) -> APIRouter:
-    """`/metrics`."""
+def metrics_routes(expose: Callable[[], Awaitable[bytes]]) -> APIRouter:
+    """`/metrics`: what `expose` gives, in Prometheus's text format."""
     router = APIRouter(tags=["operation"])
 
     @router.get(
@@ -188,7 +189,7 @@ def metrics_routes(metrics: Metrics) -> APIRouter:
         responses=problem_schema("unauthorized"),
     )
     async def prometheus_metrics() -> Response:
-        return Response(metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
+        return Response(await expose(), media_type=CONTENT_TYPE_LATEST)
 
     return router
 

@@ -1,6 +1,7 @@
 """The server's settings: flags and `FOCALPOINT_...` variables of the same name, read once at the entry point."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -64,6 +65,15 @@ class Settings(BaseSettings):
         "most memory of the GPU for tensors; without it what there is; `provider` cuda only",
         "where others use the same GPU",
         ge=1,
+    )
+    workers: int = _setting(
+        1,
+        "processes that serve side by side; each has the models in memory of its own, batches its own requests, and "
+        "has an equal share of the usable cores and of the limits on images, crops, bytes, pixels and connections",
+        "one for every one or two cores once requests fill them: one process runs Python on one core at a time; 1 "
+        "for a GPU, short memory, or a single client",
+        ge=1,
+        le=64,
     )
     batches_at_once: int = _setting(
         0,
@@ -212,6 +222,8 @@ class Settings(BaseSettings):
                     f"{larger} ({getattr(self, larger)}) is smaller than {smaller} ({getattr(self, smaller)}): "
                     "such a request would never fit"
                 )
+        if self.workers > 1 and not sys.platform.startswith("linux"):
+            raise ValueError(f"workers: expected 1 on any system but Linux, found {self.workers}")
         if self.lone_threads and self.provider != "cpu":
             raise ValueError(f"lone_threads: expected provider cpu with it, found {self.provider}")
         for name in ("cuda_graphs", "gpu_memory_bytes"):

@@ -20,6 +20,9 @@ from service.settings import Settings
         ({"lone_threads": 1}, (8, 1, 1)),
         ({"lone_threads": 6}, (8, 1, 6)),
         ({"provider": "cuda"}, (1, 8, 8)),
+        ({"workers": 4}, (2, 1, 4)),
+        ({"workers": 4, "batches_at_once": 1}, (1, 2, 4)),
+        ({"workers": 64}, (1, 1, 4)),
     ],
 )
 def test_the_cores_are_shared(

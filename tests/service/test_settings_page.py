@@ -16,7 +16,7 @@ HEADER = "| flag | variable | unit | default | values | meaning | how to choose 
 UNITS = {
     "_per_second": "per second", "_ms": "milliseconds", "bytes": "bytes", "pixels": "pixels", "threads": "threads",
     "batch": "crops", "queue": "crops", "in_memory": "pixels", "flight": "images", "images": "images", "boxes": "boxes",
-    "connections": "connections",
+    "connections": "connections", "workers": "processes",
 }  # fmt: skip
 
 

@@ -1,0 +1,329 @@
+"""Several processes on one port: they share the work, keys and limits, are replaced when they end, and end together."""
+
+import os
+import re
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.api_keys import new_key
+from tests.fakes import draw_discs, encode, write_bundle
+from tests.server_process import COMMAND, ServerProcess, serving
+
+SECONDS = 60
+PNG = {"Content-Type": "image/png"}
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Two workers, for tests that leave no trace in them."""
+    bundle = write_bundle(tmp_path_factory.mktemp("bundles") / "discs")
+    with serving(bundle, "--workers", "2") as server:
+        yield server
+
+
+def workers_of(server: ServerProcess) -> list[int]:
+    """The process ids of the workers."""
+    pid = server.process.pid
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def answers_by_worker(exposition: str) -> Counter[str]:
+    """Answers with 200 of `/v1/keypoints` by worker."""
+    found = re.findall(
+        r'^focalpoint_requests_total\{code="200",route="/v1/keypoints",worker="(\d+)"\} (\S+)$',
+        exposition,
+        re.MULTILINE,
+    )
+    return Counter({worker: int(float(value)) for worker, value in found})
+
+
+def until(is_so: Callable[[], bool]) -> None:
+    give_up = time.monotonic() + SECONDS
+    while not is_so():
+        assert time.monotonic() < give_up
+        time.sleep(0.05)
+
+
+def post(client: httpx.Client) -> int:
+    return client.post("/v1/keypoints", content=encode(draw_discs()), headers=PNG).status_code
+
+
+def test_connections_and_counts_are_shared(pair: ServerProcess) -> None:
+    assert len(workers_of(pair)) == 2
+    with ExitStack() as stack:
+        clients = [stack.enter_context(pair.client()) for _ in range(8)]
+        before = answers_by_worker(clients[0].get("/metrics").text)
+        for _ in range(3):
+            assert [post(client) for client in clients] == [200] * 8
+
+        def counted() -> Counter[str]:  # after the answer has been sent
+            return answers_by_worker(clients[0].get("/metrics").text) - before
+
+        until(lambda: counted().total() == 24)
+        assert counted() == {"0": 12, "1": 12}
+
+
+def test_each_line_of_the_log_says_who_wrote_it(pair: ServerProcess) -> None:
+    with pair.client() as client:
+        assert client.get("/readyz").status_code == 200
+    log = pair.log.read_text(encoding="utf-8")
+    assert '"worker":0' in log
+    assert '"worker":1' in log
+    assert log.count("API keys are off") == 1
+
+
+def test_a_worker_that_is_killed_is_replaced_while_the_other_answers(bundle: Path) -> None:
+    with serving(bundle, "--workers", "2") as server:
+        first = workers_of(server)
+        os.kill(first[1], signal.SIGKILL)
+        until(lambda: first[1] not in workers_of(server))
+        with server.client() as client:
+            assert post(client) == 200
+            until(lambda: client.get("/metrics").text.count('focalpoint_worker_up{worker="1"} 1.0') == 1)
+            assert 'focalpoint_worker_up{worker="0"} 1.0' in client.get("/metrics").text
+        second = workers_of(server)
+        assert second[0] == first[0]
+        assert len(second) == 2
+        assert "worker 1 has ended (a worker ended by signal SIGKILL; the log may say why)" in server.log.read_text()
+        with ExitStack() as stack:  # the new one has its share
+            clients = [stack.enter_context(server.client()) for _ in range(8)]
+            assert [post(client) for client in clients] == [200] * 8
+            until(lambda: answers_by_worker(clients[0].get("/metrics").text)["1"] >= 3)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(SECONDS) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_drains_all_workers_and_ends_with_0(bundle: Path, number: signal.Signals) -> None:
+    with serving(bundle, "--workers", "2", "--drain-delay-ms", "500") as server, ExitStack() as stack:
+        body_goes_on = threading.Event()
+        answers: list[int] = []
+
+        def slow_body() -> Iterator[bytes]:
+            picture = encode(draw_discs())
+            yield picture[:100]
+            body_goes_on.wait(SECONDS)
+            yield picture[100:]
+
+        def ask_slowly() -> None:
+            with server.client() as client:
+                answers.append(client.post("/v1/keypoints", content=slow_body(), headers=PNG).status_code)
+
+        slow = [threading.Thread(target=ask_slowly) for _ in range(4)]  # two for each
+        for thread in slow:
+            thread.start()
+        workers = workers_of(server)
+        client = stack.enter_context(server.client())
+        time.sleep(0.3)
+        server.process.send_signal(number)
+        until(lambda: client.get("/readyz").status_code == 503)
+        host, port = server.url.removeprefix("http://").split(":")
+
+        def refused() -> bool:
+            try:
+                socket.create_connection((host, int(port))).close()
+            except ConnectionRefusedError:
+                return True
+            return False
+
+        until(refused)
+        body_goes_on.set()
+        for thread in slow:
+            thread.join(SECONDS)
+        assert answers == [200] * 4
+        assert server.process.wait(SECONDS) == 0
+        assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+        assert "Traceback" not in server.log.read_text(encoding="utf-8")
+
+
+def test_workers_end_with_the_process_that_started_them(bundle: Path) -> None:
+    with serving(bundle, "--workers", "2") as server:
+        workers = workers_of(server)
+        server.process.kill()
+        until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+
+
+def test_a_key_has_one_rate_whoever_is_asked(bundle: Path, tmp_path: Path) -> None:
+    key, sha256 = new_key()
+    file = tmp_path / "keys.toml"
+    file.write_text(
+        f'[[key]]\nname = "tester"\nsha256 = "{sha256}"\nimages_per_second = 0.001\nburst = 5\nadmin = true\n',
+        encoding="utf-8",
+    )
+    with serving(bundle, "--workers", "2", "--api-keys", str(file)) as server, ExitStack() as stack:
+        options = {"headers": {"Authorization": f"Bearer {key}"}}
+        clients = [stack.enter_context(server.client(**options)) for _ in range(8)]
+        assert Counter(post(client) for client in clients) == {200: 5, 429: 3}
+        refused = clients[0].post("/v1/repository:rescan")
+        assert (refused.status_code, refused.json()["type"]) == (409, "conflict")
+        assert "this is one of 2 processes that serve the folder" in refused.json()["detail"]
+        assert clients[0].get("/v1/repository").status_code == 200
+
+
+def test_sighup_has_every_worker_look_at_the_folder(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "discs")
+    with serving(tmp_path, "--workers", "2", "--default-model", "discs") as server, ExitStack() as stack:
+        clients = [stack.enter_context(server.client()) for _ in range(2)]
+        assert [len(client.get("/v1/models").json()["models"]) for client in clients] == [1, 1]
+        write_bundle(tmp_path / "others", name="others")
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: [len(client.get("/v1/models").json()["models"]) for client in clients] == [2, 2])
+
+
+def test_the_admin_port_is_shared_too(bundle: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with serving(bundle, "--workers", "2", "--admin-port", str(port)) as server, server.client() as client:
+        assert client.get("/metrics").status_code == 404
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as admin:
+            assert admin.get("/metrics").text.count('focalpoint_worker_up{worker="') == 2
+            assert admin.get("/readyz").status_code == 200
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(SECONDS) == 0
+
+
+def test_tls(bundle: Path, tmp_path: Path) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    flags = ["--tls-certificate", str(certificate), "--tls-key", str(key)]
+    with serving(bundle, "--workers", "2", *flags) as server:
+        host, port = server.url.removeprefix("https://").split(":")
+        with socket.create_connection((host, int(port))) as plain:  # no TLS: closed, and nobody is the worse for it
+            plain.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert plain.recv(100) == b""
+        with server.client(verify=ssl.create_default_context(cafile=str(certificate))) as client:
+            assert [post(client) for _ in range(3)] == [200] * 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["nowhere"], 1, "nowhere cannot be read (No such file or directory)"),
+        (["--default-model", "cow"], 2, "--default-model: expected face68, found cow"),
+        (["--api-keys", "nowhere.toml"], 2, "API key file nowhere.toml cannot be read (No such file or directory)"),
+        (["--workers", "0"], 2, "--workers: Input should be greater than or equal to 1, found 0"),
+    ],
+)  # fmt: skip
+def test_what_stops_the_start_is_one_sentence(arguments: list[str], code: int, sentence: str) -> None:
+    ended = subprocess.run(
+        [*COMMAND, "--workers", "2", "--log-level", "error", "--port", "0", *arguments],
+        check=False, capture_output=True, text=True, timeout=SECONDS,
+    )  # fmt: skip
+    assert ended.stderr == f"focalpoint: {sentence}\n"
+    assert ended.returncode == code
+
+
+def test_a_port_in_use_is_one_sentence(bundle: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = subprocess.run(
+            [*COMMAND, str(bundle), "--workers", "2", "--port", port],
+            check=False, capture_output=True, text=True, timeout=SECONDS,
+        )  # fmt: skip
+    assert ended.stderr == f"focalpoint: the server could not start on 127.0.0.1:{port} (Address already in use)\n"
+    assert ended.returncode == 1
+
+
+FAULTY = """
+import sys
+import time
+from pathlib import Path
+from service.logs import configure_logging
+from service.settings import Settings
+from service.workers import supervisor
+from tests.fakes import FakeEngine
+
+folder = Path(sys.argv[1])
+
+def before_run(crops):
+    if (folder / "die").exists():
+        (folder / "die").unlink()
+        raise SystemExit("the driver is gone")
+    if (folder / "hang").exists():
+        (folder / "hang").unlink()
+        time.sleep(60)
+
+def load(_):
+    if (folder / "broken").exists():
+        raise RuntimeError("no model today")
+    return FakeEngine(before_run=before_run)
+
+if __name__ == "__main__":
+    configure_logging("info", "text")
+    supervisor._SILENT_SECONDS = 1.0
+    supervisor.supervise(Settings(port=0, workers=2, stuck_ms=300, drain_timeout_ms=500), load)
+"""
+
+
+@pytest.fixture
+def faulty(tmp_path: Path) -> Iterator[ServerProcess]:
+    """Two workers that die or hang at the next batch where a file says so; hanging is noticed after a second."""
+    script, log = tmp_path / "faulty.py", tmp_path / "log"
+    script.write_text(FAULTY, encoding="utf-8")
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, str(script), str(tmp_path)],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+            stderr=stderr,
+        )
+    try:
+        until(lambda: "running on" in log.read_text(encoding="utf-8") or process.poll() is not None)
+        found = re.search(r"running on (http://\S+)", log.read_text(encoding="utf-8"))
+        assert found, log.read_text(encoding="utf-8")
+        yield ServerProcess(process, found[1], log)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(("fault", "why"), [("die", "the model has died"), ("hang", "has not been well for 1 s")])
+def test_a_model_that_dies_or_hangs_has_its_worker_replaced(faulty: ServerProcess, fault: str, why: str) -> None:
+    before = workers_of(faulty)
+    (faulty.log.parent / fault).touch()
+    with faulty.client() as client:
+        assert post(client) == 503
+    until(lambda: len(workers_of(faulty)) == 2 and workers_of(faulty) != before)
+    assert len(set(workers_of(faulty)) & set(before)) == 1
+    assert why in faulty.log.read_text(encoding="utf-8")
+    with faulty.client() as client:
+        assert post(client) == 200
+    faulty.process.send_signal(signal.SIGTERM)
+    assert faulty.process.wait(SECONDS) == 0
+
+
+def test_a_worker_that_is_stopped_by_the_system_is_replaced(faulty: ServerProcess) -> None:
+    before = workers_of(faulty)
+    os.kill(before[0], signal.SIGSTOP)
+    until(lambda: before[0] not in workers_of(faulty) and len(workers_of(faulty)) == 2)
+    assert "worker 0 does not end and is killed" in faulty.log.read_text(encoding="utf-8")
+
+
+def test_a_worker_that_cannot_be_replaced_is_tried_again_and_the_last_one_ends_the_server(
+    faulty: ServerProcess,
+) -> None:
+    first, second = workers_of(faulty)
+    (faulty.log.parent / "broken").touch()
+    os.kill(first, signal.SIGKILL)
+    until(lambda: "the next one starts in 2 s" in faulty.log.read_text(encoding="utf-8"))
+    with faulty.client() as client:
+        assert post(client) == 200
+    os.kill(second, signal.SIGKILL)
+    assert faulty.process.wait(SECONDS) != 0
+    assert "a worker ended by signal SIGKILL" in faulty.log.read_text(encoding="utf-8")
