@@ -142,18 +142,8 @@ def create_app(
     app.state.readiness = readiness
     app.state.repository = repository
     app.state.refused = metrics.rejected
+    answer_error = answer_errors_with_problems(app, metrics)
     # The last one added is the outermost.
-    bodies = BodyLimits(settings.max_body_bytes, settings.max_buffered_bytes, settings.min_body_bytes_per_second)
-    app.add_middleware(LimitBodies, limits=bodies)
-    app.add_middleware(
-        Gate,
-        admission=admission,
-        longest_seconds=longest_seconds,
-        keys=keys,
-        open_paths=PROBE_PATHS | page_paths(page),
-        metrics=metrics,
-    )
-    _add_outer_layers(app, metrics, readiness)
     serve_directly(
         app,
         keypoint_routes(
@@ -166,7 +156,21 @@ def create_app(
             images_at_once=_images_at_once(settings),
             longest_seconds=longest_seconds,
         ),
+        answer_error,
     )
+    app.add_middleware(
+        LimitBodies,
+        limits=BodyLimits(settings.max_body_bytes, settings.max_buffered_bytes, settings.min_body_bytes_per_second),
+    )
+    app.add_middleware(
+        Gate,
+        admission=admission,
+        longest_seconds=longest_seconds,
+        keys=keys,
+        open_paths=PROBE_PATHS | page_paths(page),
+        metrics=metrics,
+    )
+    _add_outer_layers(app, metrics, readiness)
     app.include_router(model_routes(repository))
     app.include_router(probe_routes(readiness))
     app.include_router(
@@ -200,6 +204,7 @@ def _create_admin_app(
 ) -> FastAPI:
     """Metrics, probes and the repository, for a port that clients do not reach."""
     admin = FastAPI(title="Focalpoint, operation", version=__version__, docs_url=None, redoc_url=None)
+    answer_errors_with_problems(admin, metrics)
     _add_outer_layers(admin, metrics, readiness)
     for router in (of_metrics, probe_routes(readiness), of_repository, documentation_routes()):
         admin.include_router(router)
@@ -234,4 +239,3 @@ def _check_default(name: str | None, bundles: Sequence[LoadedBundle]) -> None:
 def _add_outer_layers(app: FastAPI, metrics: Metrics, readiness: Readiness) -> None:
     app.add_middleware(UnexpectedErrors, metrics=metrics, readiness=readiness)
     app.add_middleware(RequestLog, metrics=metrics, readiness=readiness)
-    answer_errors_with_problems(app, metrics)

@@ -1,31 +1,68 @@
-"""Routes that FastAPI describes and Starlette serves."""
+"""Endpoints that FastAPI describes and this serves: without routing, without what is done for arguments.
 
-from collections.abc import MutableMapping
-from typing import Any
+All of that together takes longer than reading a request's headers.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
-from starlette.routing import Match, Route
-from starlette.types import Scope
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.errors import RequestError
+from service.problem_details import AnswerError
 
 
-class DirectRoute(Route):
-    """The endpoint of a FastAPI route, called with the request and nothing else."""
+class DirectRoute(NamedTuple):
+    """An endpoint that takes the request and nothing else; `path` is what metrics and log call it."""
 
-    def matches(self, scope: Scope) -> tuple[Match, MutableMapping[str, Any]]:
-        """As its base says; and the route is in the scope, as FastAPI's are, for metrics and log."""
-        match, child_scope = super().matches(scope)
-        return match, {**child_scope, "route": self} if match is not Match.NONE else child_scope
+    path: str
+    endpoint: Callable[[Request], Awaitable[Response]]
 
 
-def serve_directly(app: FastAPI, router: APIRouter) -> None:
-    """Include a router whose endpoints take the request alone, without what FastAPI does for arguments.
+class DirectRoutes:
+    """Plain ASGI, in front of the application: requests for these routes go no further.
 
-    Resolving and validating no argument at all takes longer than reading the request's headers.
+    Args:
+        app: whatever has the others.
+        routes: by method and path, which has no parameters.
+        answer_error: what the application answers to an error.
+    """
+
+    def __init__(self, app: ASGIApp, routes: Mapping[tuple[str, str], DirectRoute], answer_error: AnswerError) -> None:
+        self._app = app
+        self._routes = routes
+        self._answer_error = answer_error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection event stream."""
+        route = self._routes.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        if route is None:
+            await self._app(scope, receive, send)
+            return
+        scope["route"] = route
+        request = Request(scope, receive, send)
+        try:
+            response = await route.endpoint(request)
+        except (RequestError, HTTPException) as error:
+            response = self._answer_error(request, error)
+        await response(scope, receive, send)
+
+
+def serve_directly(app: FastAPI, router: APIRouter, answer_error: AnswerError) -> None:
+    """Include a router, and serve its endpoints directly; each takes the request alone, and has no path parameters.
+
+    Middleware that is added later is outside of this.
     """
     app.include_router(router)
-    routes = [route for route in router.routes if isinstance(route, APIRoute)]
-    app.router.routes[0:0] = [
-        DirectRoute(route.path, route.endpoint, methods=sorted(route.methods or ()), include_in_schema=False)
-        for route in routes
-    ]
+    routes = {
+        (method, route.path): DirectRoute(route.path, route.endpoint)
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+    app.add_middleware(DirectRoutes, routes=routes, answer_error=answer_error)

@@ -1,6 +1,6 @@
 """Errors as HTTP answers: RFC 9457 problem details, for whatever goes wrong, and never a traceback."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -67,24 +67,30 @@ def _schema(status: int, slugs: list[str]) -> dict[str, Any]:
     }
 
 
-def answer_errors_with_problems(app: FastAPI, metrics: Metrics) -> None:
-    """Register the handlers of our errors and of the framework's; `middleware.UnexpectedErrors` has the rest."""
+AnswerError = Callable[[Request, Exception], Response]
 
-    def request_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestError)
-        request.state.record.problem = error.reason
-        if brings_images(request.url.path):  # a probe that fails is no image
-            metrics.rejected(error.reason)
-        return error_response(error, request.url.path)
 
-    def framework_error(request: Request, error: Exception) -> Response:
+def answer_errors_with_problems(app: FastAPI, metrics: Metrics) -> AnswerError:
+    """Register what is answered to a `RequestError` and to the framework's `HTTPException`, and return it.
+
+    `UnexpectedErrors` has the rest.
+    """
+
+    def answer(request: Request, error: Exception) -> Response:
+        path = request.url.path
+        if isinstance(error, RequestError):
+            request.state.record.problem = error.reason
+            if brings_images(path):  # a probe that fails is no image
+                metrics.rejected(error.reason)
+            return error_response(error, path)
         assert isinstance(error, HTTPException)
-        details = {404: f"there is no {request.url.path}", 405: f"{request.url.path} does not take {request.method}"}
+        details = {404: f"there is no {path}", 405: f"{path} does not take {request.method}"}
         detail = details.get(error.status_code, error.detail)
-        return problem_response(_slug_of_status(error.status_code), detail, error.headers, request.url.path)
+        return problem_response(_slug_of_status(error.status_code), detail, error.headers, path)
 
-    app.add_exception_handler(RequestError, request_error)
-    app.add_exception_handler(HTTPException, framework_error)
+    app.add_exception_handler(RequestError, answer)
+    app.add_exception_handler(HTTPException, answer)
+    return answer
 
 
 def _slug_of_status(status: int) -> str:

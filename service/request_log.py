@@ -14,7 +14,7 @@ from service.paths import OPERATION_PATHS, PAGE_FILES_PATH
 from service.readiness import Readiness
 from service.request_record import RequestRecord
 
-_MODEL_HEADERS = ("X-Model-Name", "X-Model-Version", "X-Model-Sha256")
+_MODEL_HEADERS = (b"x-model-name", b"x-model-version", b"x-model-sha256")
 
 # Machines ask for the first every few seconds; the others come by the dozen with one page.
 _MANY = OPERATION_PATHS | {f"{PAGE_FILES_PATH}/{{name:path}}"}
@@ -49,7 +49,7 @@ class RequestLog:
             nonlocal code
             if message["type"] == "http.response.start":
                 code = message["status"]
-                self._add_headers(MutableHeaders(scope=message), record)
+                self._add_headers(message["headers"], record)
             await send(message)
 
         try:
@@ -61,16 +61,17 @@ class RequestLog:
                 self._metrics.stage(stage, seconds)
             _log(scope["method"], route, code, record)
 
-    def _add_headers(self, headers: MutableHeaders, record: RequestRecord) -> None:
-        headers["X-Request-ID"] = record.request_id
-        headers["Server-Timing"] = record.server_timing()
+    def _add_headers(self, headers: list[tuple[bytes, bytes]], record: RequestRecord) -> None:
+        """Add to headers none of which is one of these yet."""
+        headers.append((b"x-request-id", record.request_id.encode("latin-1")))
+        headers.append((b"server-timing", record.server_timing().encode("latin-1")))
         if record.batch_size:
-            headers["X-Batch-Size"] = str(record.batch_size)
+            headers.append((b"x-batch-size", str(record.batch_size).encode("latin-1")))
         if record.model:
             for name, value in zip(_MODEL_HEADERS, record.model, strict=True):
-                headers[name] = value
+                headers.append((name, value.encode("latin-1")))
         if self._readiness.stopping:
-            headers["Connection"] = "close"
+            MutableHeaders(raw=headers)["connection"] = "close"
 
 
 def _log(method: str, route: str, code: int, record: RequestRecord) -> None:
