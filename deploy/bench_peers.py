@@ -12,6 +12,7 @@ service's own peak and its latency at the very same rate; so what drifts on the 
 import argparse
 import json
 import platform
+import shlex
 import statistics
 import sys
 from collections.abc import Sequence
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     options = _parser().parse_args(given)
     [picture] = portraits([_SIZE], with_box=False)
-    setting = Setting(options.model, picture.data, options.seconds, options.levels, cores())
+    setting = Setting(options.model, picture.data, options.seconds, options.levels, cores(), options.serve)
     interpreters, missing = _interpreters(options.peers)
     chosen = {name: PEERS[name].configurations[0] for name in interpreters}
     if options.sweep:
@@ -70,7 +71,7 @@ def _conditions(given: Sequence[str], setting: Setting, rounds: int, alone: Sequ
     rate = statistics.median(one.pictures_per_second for one in alone)
     used = statistics.median(one.cpu_ms_per_picture for one in alone)
     return {
-        "command": " ".join(["python deploy/bench_peers.py", *given]),
+        "command": shlex.join(["python", "deploy/bench_peers.py", *given]),
         "date": datetime.now(UTC).date().isoformat(),
         "machine": f"{setting.cores} cores, {platform.machine()}, {cpu_model()}",
         "versions": ", ".join(f"{name} {version}" for name, version in installed_versions().items()),
@@ -95,6 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=3, help="0 only sweeps; default: %(default)s")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each figure; default: %(default)s")
     parser.add_argument("--levels", type=_integers, default=[4, 16, 48], help="concurrencies; default: 4,16,48")
+    parser.add_argument("--serve", type=shlex.split, default=[], help="flags of `focalpoint serve`, as one word")
     parser.add_argument("--sweep", action="store_true", help="try every configuration first, and take the best")
     parser.add_argument("--output", type=Path, default=RUNS, help="folder; default: runs/peers")
     return parser

@@ -12,8 +12,8 @@ class Configuration(NamedTuple):
     """What a peer is started with; what it has no use for stays as it is.
 
     Attributes:
-        workers: processes (threads, in the careful FastAPI) that run the model.
-        fronts: processes that speak HTTP, where these are others.
+        workers: processes that run the model; in the careful FastAPI threads of each process that do.
+        fronts: processes that speak HTTP, where these are others; all processes of the careful FastAPI.
         threads: batches at a time in one worker.
         intra_op_threads: of one forward pass.
         max_batch: pictures in one forward pass.
@@ -74,8 +74,9 @@ class Peer(NamedTuple):
 
 def _uvicorn(module: str) -> Callable[[Start], list[str]]:
     def command(start: Start) -> list[str]:
-        processes = str(start.configuration.workers) if module == "usual_fastapi" else "1"
-        listen = ["--host", "127.0.0.1", "--port", str(start.port), "--workers", processes]
+        chosen = start.configuration
+        processes = chosen.workers if module == "usual_fastapi" else chosen.fronts
+        listen = ["--host", "127.0.0.1", "--port", str(start.port), "--workers", str(processes)]
         quiet = ["--no-access-log", "--log-level", "warning"]
         return [str(start.python), "-m", "uvicorn", f"peers.{module}.server:app", *listen, *quiet]
 
@@ -152,6 +153,8 @@ PEERS: dict[str, Peer] = {
         [
             Configuration(workers=2, max_batch=4),
             Configuration(workers=3, max_batch=4),
+            Configuration(fronts=2, max_batch=4),
+            Configuration(fronts=2),
             Configuration(workers=2, max_batch=8),
             Configuration(workers=2),
             Configuration(intra_op_threads=2, max_batch=8),

@@ -25,6 +25,7 @@ class Setting(NamedTuple):
         seconds: of each figure.
         levels: concurrencies among which a server's peak is looked for.
         cores: of this machine.
+        serve: flags of the service.
     """
 
     bundle: Path
@@ -32,6 +33,7 @@ class Setting(NamedTuple):
     seconds: float
     levels: Sequence[int]
     cores: int
+    serve: Sequence[str] = ()
 
 
 class Found(NamedTuple):
@@ -45,7 +47,7 @@ class Found(NamedTuple):
 def sweep(peer: Peer, python: Path, setting: Setting) -> list[dict[str, Any]]:
     """Figures of each configuration, or why it has none, in the catalogue's order; at the middle concurrency."""
     concurrency = setting.levels[len(setting.levels) // 2]
-    with service(setting.bundle, setting.jpeg) as ours:
+    with service(setting.bundle, setting.jpeg, setting.serve) as ours:
         expected = ours.points()
     rows: list[dict[str, Any]] = []
     for configuration in peer.configurations:
@@ -76,7 +78,7 @@ def compare(
     levels: dict[str, int] = {}
     failed: dict[str, Missing] = {}
     alone: list[Alone] = []
-    with service(setting.bundle, setting.jpeg) as ours:
+    with service(setting.bundle, setting.jpeg, setting.serve) as ours:
         expected = ours.points()
         own_level = _best_level(ours, setting)
         for number in range(rounds):

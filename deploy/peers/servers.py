@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,10 +72,17 @@ def ask(url: str, message: bytes, timeout: float = 30.0) -> tuple[int, http.clie
 
 
 @contextmanager
-def service(bundle: Path, jpeg: bytes) -> Iterator[Running]:
-    """This project's service with its own defaults; as the peers, it writes no line for each request."""
+def service(bundle: Path, jpeg: bytes, flags: Sequence[str] = ()) -> Iterator[Running]:
+    """This project's service; as the peers, it writes no line for each request.
+
+    Args:
+        bundle: what it serves.
+        jpeg: what it is asked.
+        flags: of `focalpoint serve`; what they leave open has its default.
+    """
     port = _free_ports()
-    command = [sys.executable, "-m", "service", "serve", str(bundle), "--port", str(port), "--log-level", "warning"]
+    given = ["--port", str(port), "--log-level", "warning", *flags]
+    command = [sys.executable, "-m", "service", "serve", str(bundle), *given]
     with _running(command, port, {}, Path(tempfile.mkdtemp()), _ASKING_SERVICE, jpeg) as running:
         yield running
 

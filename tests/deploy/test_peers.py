@@ -78,12 +78,14 @@ def test_the_careful_fastapi_answers_as_the_service_and_is_measured_beside_it(
         "0.2",
         "--levels",
         "2",
+        "--serve=--workers 2",
         "--output",
         str(tmp_path),
     ]
-    assert bench_peers.main([*options, "--output", str(tmp_path)]) == 0
+    assert bench_peers.main(options) == 0
     found = json.loads((tmp_path / "peers.json").read_text(encoding="utf-8"))
     assert not found["missing"]
+    assert "'--serve=--workers 2'" in found["conditions"]["command"]
     [careful] = found["compared"]
     [only] = careful["rounds"]
     assert only["rate"] == pytest.approx(0.6 * only["peer_peak"]["requests_per_second"])
