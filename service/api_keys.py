@@ -6,15 +6,20 @@ import re
 import secrets
 import time
 import tomllib
-from collections.abc import Callable, MutableSequence, Sequence
+from collections.abc import Callable, Iterable, MutableSequence, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.contract.bundle_manifest import describe_problems
 from service.errors import InvalidSetting, Overloaded, Unauthorized
+
+Filling = MutableSequence[float] | NDArray[np.float64]  # of two
+Lock = Callable[[], AbstractContextManager[None]]
 
 _PREFIX = "fp_"  # so that a key that leaks into a log or a commit can be found
 _RANDOM_BYTES = 32
@@ -87,20 +92,19 @@ class KeyRing:
         keys: one at least.
         clock: seconds.
         fillings: tokens, and when they were counted, for each key; None for full ones of this ring's own.
-        lock: held while tokens are counted, where others count the same ones.
+        lock: gives what is held while tokens are counted, where others count the same ones.
     """
 
     def __init__(
         self,
         keys: Sequence[ApiKey],
         clock: Callable[[], float] = time.monotonic,
-        fillings: Sequence[MutableSequence[float]] | None = None,
-        lock: AbstractContextManager[object] | None = None,
+        fillings: Iterable[Filling] | None = None,
+        lock: Lock = nullcontext,
     ) -> None:
         fillings = fillings if fillings is not None else [[burst_of(key), clock()] for key in keys]
         self._buckets = {
-            key.sha256: TokenBucket(key, clock, filling, lock or nullcontext())
-            for key, filling in zip(keys, fillings, strict=True)
+            key.sha256: TokenBucket(key, clock, filling, lock) for key, filling in zip(keys, fillings, strict=True)
         }
 
     def identify(self, authorization: str) -> "TokenBucket":
@@ -130,8 +134,8 @@ class TokenBucket:
         self,
         key: ApiKey,
         clock: Callable[[], float],
-        filling: MutableSequence[float],
-        lock: AbstractContextManager[object],
+        filling: Filling,
+        lock: Lock,
     ) -> None:
         self.name = key.name
         self.admin = key.admin
@@ -162,7 +166,7 @@ class TokenBucket:
     def _take(self, images: int, given_back: int) -> None:
         if self._rate is None:
             return
-        with self._lock:
+        with self._lock():
             now = self._clock()
             tokens, counted = self._filling
             tokens = min(self._burst, float(tokens) + given_back + (now - float(counted)) * self._rate)

@@ -34,7 +34,6 @@ from service.routes import keypoint_routes, metrics_routes, model_routes, probe_
 from service.settings import Settings
 from service.unexpected_errors import UnexpectedErrors
 from service.workers.gathered_metrics import GatheredMetrics
-from service.workers.shared_numbers import SharedBuckets
 from service.workers.siblings import Siblings
 from service.workers.worker_place import WorkerPlace
 
@@ -221,8 +220,7 @@ def _create_key_ring(settings: Settings, place: WorkerPlace | None) -> KeyRing |
         return KeyRing(read_key_file(settings.api_keys)) if settings.api_keys else None
     if place.keys is None:
         return None
-    buckets = SharedBuckets(place.folder, len(place.keys))
-    return KeyRing(place.keys, fillings=list(buckets.rows), lock=buckets)
+    return KeyRing(place.keys, fillings=place.buckets.table, lock=place.buckets.locked)
 
 
 def _images_at_once(settings: Settings) -> int:

@@ -21,18 +21,20 @@ from service.errors import EngineDied, InvalidSetting, RequestError, StartupErro
 from service.image_decoding import silence_native_libraries
 from service.model_repository import ModelRepository, load_bundles
 from service.settings import Settings
-from service.workers.worker_server import WorkerServer, WorkerSockets
+from service.workers.fair_accepting import FairAcceptor
+from service.workers.worker_place import WorkerPlace
+from service.workers.worker_server import WorkerServer
 
 _logger = logging.getLogger(__name__)
 
 
-def serve(settings: Settings, load: Callable[[Path], KeypointEngine], sockets: WorkerSockets | None = None) -> None:
+def serve(settings: Settings, load: Callable[[Path], KeypointEngine], place: WorkerPlace | None = None) -> None:
     """Serve until SIGTERM or SIGINT; returns when every accepted request has its answer.
 
     Args:
         settings: of the server, or of this worker's share in it.
         load: a verified engine from the folder of a bundle.
-        sockets: where a worker among others takes its connections; None for the only process.
+        place: of a worker among others; None for the only process.
 
     Raises:
         BundleError: a bundle cannot be used, or there is none.
@@ -43,7 +45,7 @@ def serve(settings: Settings, load: Callable[[Path], KeypointEngine], sockets: W
     signal.signal(signal.SIGHUP, lambda *_: hangup.set())
     silence_native_libraries()
     cv2.setNumThreads(1)  # the pool's threads are the parallelism; each would start as many again
-    place = None if sockets is None else sockets.place
+    rescans = 0.0 if place is None else place.numbers.rescans[place.number]  # before anything is loaded
     app = create_app(settings, load_bundles(settings.model, load), load, place)
     readiness = app.state.readiness
     check_certificate(settings)
@@ -56,22 +58,25 @@ def serve(settings: Settings, load: Callable[[Path], KeypointEngine], sockets: W
     admin = None
     if settings.admin_port is not None:
         admin_config = _uvicorn_config(settings, app.state.admin, settings.admin_port, app.state.refused)
-        admin = AdminServer(admin_config, None if sockets is None else sockets.admin_listener)
+        admin = AdminServer(admin_config, None if place is None else place.admin_listener)
     delay = settings.drain_delay_ms / 1000
     rescan = partial(_rescan, app.state.repository)
-    if sockets is None:
+    if place is None:
         config = _uvicorn_config(settings, app, settings.port, app.state.refused)
         server = DrainingServer(config, admin, not_ready, delay, readiness.has_died, rescan, hangup)
+        # Before uvicorn's own handlers, and after them: it raises the signal again when it is done, for who was there.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, server.handle_exit)
     else:
-        acceptor = sockets.acceptor()
+        acceptor = FairAcceptor(place.listener, place.numbers, place.number)
         config = _uvicorn_config(settings, app, settings.port, app.state.refused, acceptor.note_open)
         server = WorkerServer(
             config, admin, not_ready, delay, readiness.has_died, rescan, hangup,
-            acceptor=acceptor, place=sockets.place, check_alive=readiness.check_alive,
+            acceptor=acceptor,
+            place=place,
+            readiness=readiness,
+            rescans=rescans,
         )  # fmt: skip
-    # uvicorn raises the signal again when it is done, for whoever had a handler; having stopped as asked is success.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
     try:
         server.run()
     except (SystemExit, OSError) as error:

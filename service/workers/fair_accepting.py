@@ -9,6 +9,7 @@ import logging
 import select
 import socket
 import ssl
+import time
 from collections.abc import Callable
 
 from service.workers.shared_numbers import WorkerNumbers
@@ -16,8 +17,10 @@ from service.workers.shared_numbers import WorkerNumbers
 _logger = logging.getLogger(__name__)
 
 _LOOK_AGAIN_SECONDS = 0.002
-_MOST_LOOKS = 10  # at a connection that a sibling is to take, before it is taken after all: the sibling may hang
+_MOST_LOOKS = 10  # at a connection that a sibling is to take, before it is taken after all
+_SILENT_SECONDS = 1.0  # a sibling that has not said for so long that it is well is not waited for
 _PAUSE_SECONDS = 1.0  # where there are no file descriptors left
+_OPENING_SECONDS = 0.5  # at the end, for connections whose handshake is not done
 
 
 class FairAcceptor:
@@ -31,12 +34,13 @@ class FairAcceptor:
 
     def __init__(self, listener: socket.socket, numbers: WorkerNumbers, number: int) -> None:
         self._listener = listener
-        self._connections = numbers.connections
+        self._numbers = numbers
         self._number = number
         self._open = 0
         self._opening: set[asyncio.Task[None]] = set()
         self._looks = 0
         self._later: asyncio.TimerHandle | None = None
+        self._wanting = False
         self._stopped = False
 
     def start(self, protocol: Callable[[], asyncio.BaseProtocol], tls: ssl.SSLContext | None) -> None:
@@ -48,16 +52,25 @@ class FairAcceptor:
         """
         self._protocol, self._tls = protocol, tls
         self._loop = asyncio.get_running_loop()
+        self._wanting = True
         self._publish()
         self._listen()
 
     async def stop(self) -> None:
-        """Take no more, and wait for those that are being opened."""
+        """Take no more, and give those that are being opened a moment."""
+        self.want(False)
         self._stopped = True
-        self._connections[self._number] = float("inf")
         self._pause()
         self._listener.close()
-        await asyncio.gather(*self._opening)
+        if self._opening:
+            _, slow = await asyncio.wait(self._opening, timeout=_OPENING_SECONDS)
+            for opening in slow:
+                opening.cancel()
+
+    def want(self, wanting: bool) -> None:
+        """Whether connections should come here; if not, they still do where no sibling takes them."""
+        self._wanting = wanting and not self._stopped
+        self._publish()
 
     def note_open(self, count: int) -> None:
         """So many connections are open now."""
@@ -65,8 +78,8 @@ class FairAcceptor:
         self._publish()
 
     def _publish(self) -> None:
-        if not self._stopped:
-            self._connections[self._number] = self._open + len(self._opening)
+        count = self._open + len(self._opening) if self._wanting else float("inf")
+        self._numbers.connections[self._number] = count
 
     def _listen(self) -> None:
         self._later = None
@@ -79,13 +92,19 @@ class FairAcceptor:
             self._later.cancel()
 
     def _take_or_leave(self) -> None:
-        if self._connections[self._number] <= self._connections.min() or self._looks >= _MOST_LOOKS:
+        if self._has_fewest() or self._looks >= _MOST_LOOKS:
             self._take()
             return
         # It stays readable until somebody has taken the connection; to be told so again and again would be to spin.
         self._pause()
         self._looks += 1
         self._later = self._loop.call_later(_LOOK_AGAIN_SECONDS, self._look_again)
+
+    def _has_fewest(self) -> bool:
+        """Of those that are well."""
+        own = self._numbers.connections[self._number]
+        fewer = self._numbers.connections < own
+        return not bool((fewer & (self._numbers.beats > time.monotonic() - _SILENT_SECONDS)).any())
 
     def _look_again(self) -> None:
         waiting = select.poll()
@@ -119,6 +138,9 @@ class FairAcceptor:
         except OSError as error:  # TLS that the client cannot or will not speak is one, too
             connection.close()
             _logger.debug("a connection was not opened: %s", error)
+        except asyncio.CancelledError:
+            connection.close()
+            raise
 
     def _on_opened(self, opening: "asyncio.Task[None]") -> None:
         self._opening.discard(opening)

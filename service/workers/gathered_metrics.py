@@ -4,22 +4,20 @@ Nothing is added up: a worker that is replaced starts from zero, and of a sum on
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Final
-
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.registry import Collector
 
 from service.metrics import Metrics
 from service.workers.worker_place import WorkerPlace
 
-LABEL: Final = "worker"
-
 _SIBLING_SECONDS = 1.0
+_END: Final = "# EOF\n"  # as OpenMetrics has it: what comes without is not whole
+_NEW_METRIC: Final = "# HELP "
+_CREDENTIALS: Final = struct.Struct("3i")  # process, user, group
 
 
 class GatheredMetrics:
@@ -36,59 +34,83 @@ class GatheredMetrics:
 
     @asynccontextmanager
     async def told_to_siblings(self) -> AsyncIterator[None]:
-        """Tell this worker's metrics to whoever connects to its socket, while the block runs."""
+        """Tell this worker's metrics to those that ask, while the block runs."""
         if self._place is None:
             yield
             return
-        path = self._place.metrics_socket(self._place.number)
-        path.unlink(missing_ok=True)  # of a worker that this one replaces
-        async with await asyncio.start_unix_server(self._tell, path):
+        async with await asyncio.start_unix_server(
+            self._tell, sock=self._place.metrics_listeners[self._place.number].dup()
+        ):
             yield
 
     async def _tell(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(self._metrics.exposition())
-        await writer.drain()
-        writer.close()
+        try:
+            if _user_of(writer.get_extra_info("socket")) == os.getuid():  # there may be others on this machine
+                writer.write(self._metrics.exposition() + _END.encode())
+                await writer.drain()
+        except OSError:
+            pass  # who asked waits no longer
+        finally:
+            writer.close()
 
     async def exposition(self) -> bytes:
         """All metrics in Prometheus's text format; of several workers, `focalpoint_worker_up` says of whom they are."""
         if self._place is None:
             return self._metrics.exposition()
-        sockets = [self._place.metrics_socket(number) for number in range(self._place.workers)]
-        texts: list[str | None] = list(await asyncio.gather(*map(_ask, sockets)))
-        texts[self._place.number] = self._metrics.exposition().decode()
-        return merged({str(number): text for number, text in enumerate(texts)})
+        own = self._place.number
+        others = [listener for number, listener in enumerate(self._place.metrics_listeners) if number != own]
+        texts = await asyncio.gather(*(_ask(listener.getsockname()) for listener in others))
+        texts.insert(own, self._metrics.exposition().decode())
+        return merged({str(number): text for number, text in enumerate(texts)}).encode()
 
 
-async def _ask(socket: Path) -> str | None:
+def _user_of(connection: socket.socket) -> int:
+    packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    _, user, _ = _CREDENTIALS.unpack(packed)
+    assert isinstance(user, int)
+    return user
+
+
+async def _ask(address: str | bytes) -> str | None:
+    """A sibling's metrics; None where it is being replaced or hangs."""
+    connection = socket.socket(socket.AF_UNIX)
     try:
+        connection.setblocking(False)
+        connection.connect(address)  # done at once, or not at all; uvloop takes no address that is not a file's
         async with asyncio.timeout(_SIBLING_SECONDS):
-            reader, writer = await asyncio.open_unix_connection(socket)
+            reader, writer = await asyncio.open_unix_connection(sock=connection)
             try:
-                return (await reader.read()).decode()
+                text = (await reader.read()).decode()
             finally:
                 writer.close()
-    except OSError:  # it is being replaced, or hangs (TimeoutError): its metrics are missing, which `up` says
+    except OSError:  # a timeout is one, too
+        connection.close()
         return None
+    return text.removesuffix(_END) if text.endswith(_END) else None
 
 
-class _Merged(Collector):
-    def __init__(self, families: list[Metric]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterator[Metric]:
-        yield from self._families
-
-
-def merged(expositions: Mapping[str, str | None]) -> bytes:
+def merged(expositions: Mapping[str, str | None]) -> str:
     """Several expositions as one, each sample with the label of its own; None for one that could not be had."""
-    up = GaugeMetricFamily("focalpoint_worker_up", "Whether a worker has told its metrics", labels=[LABEL])
-    families: dict[str, Metric] = {}
+    metrics: dict[str, list[str]] = {}
     for worker, text in expositions.items():
-        up.add_metric([worker], float(text is not None))
-        for family in text_string_to_metric_families(text or ""):
-            into = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
-            into.samples.extend(sample._replace(labels={**sample.labels, LABEL: worker}) for sample in family.samples)
-    registry = CollectorRegistry()
-    registry.register(_Merged([*families.values(), up]))
-    return generate_latest(registry)
+        for metric in (text or "").split(_NEW_METRIC)[1:]:
+            help_line, type_line, *samples = metric.splitlines()
+            lines = metrics.setdefault(help_line.partition(" ")[0], [_NEW_METRIC + help_line, type_line])
+            lines.extend(_labelled(sample, worker) for sample in samples)
+    metrics["focalpoint_worker_up"] = [
+        f"{_NEW_METRIC}focalpoint_worker_up Whether the metrics of a worker are among these",
+        "# TYPE focalpoint_worker_up gauge",
+        *(
+            f'focalpoint_worker_up{{worker="{worker}"}} {float(text is not None)}'
+            for worker, text in expositions.items()
+        ),
+    ]
+    return "".join(f"{line}\n" for lines in metrics.values() for line in lines)
+
+
+def _labelled(sample: str, worker: str) -> str:
+    """`name{labels} value` or `name value` with one label more."""
+    name, _, rest = sample.partition(" ")
+    if "{" in name:
+        return sample.replace("{", f'{{worker="{worker}",', 1)
+    return f'{name}{{worker="{worker}"}} {rest}'

@@ -1,78 +1,87 @@
-"""Numbers that processes share: a file that each of them maps, and a lock that the system takes back from the dead."""
+"""Numbers that processes share: memory without a name, and a lock that the system takes back from the dead."""
 
 import fcntl
+import mmap
 import os
-from pathlib import Path
-from types import TracebackType
-from typing import Self
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.reduction import DupFd
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-_NUMBERS_FILE = "numbers"
-_BUCKETS_FILE = "buckets"
-_LOCK_FILE = "lock"
-_ROWS = 3
+_BYTES = 8  # of a number
+
+
+class SharedNumbers:
+    """A table of doubles. It goes to a process as an argument when that one is started, and lasts as long as anybody.
+
+    Each number is written whole, and read as it is.
+
+    Args:
+        rows, columns: of the table, which is zero at first.
+        descriptor: of the memory; None for new one.
+    """
+
+    def __init__(self, rows: int, columns: int, descriptor: int | None = None) -> None:
+        size = rows * columns * _BYTES
+        if descriptor is None:
+            descriptor = os.memfd_create("focalpoint")
+            os.ftruncate(descriptor, size)
+        self._descriptor = descriptor
+        self.table: NDArray[np.float64] = np.frombuffer(mmap.mmap(descriptor, size)).reshape(rows, columns)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For the process that is being started."""
+        return _attach, (*self.table.shape, DupFd(self._descriptor))
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """No other process has the lock while the block runs; within one process it does not exclude."""
+        fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN)
+
+
+def _attach(rows: int, columns: int, descriptor: Any) -> SharedNumbers:
+    return SharedNumbers(rows, columns, descriptor.detach())
 
 
 class WorkerNumbers:
-    """What workers tell each other and their supervisor. Each number is written whole, by whom it is about.
+    """What workers tell each other, and what their supervisor tells them: for each of them a number.
 
     Attributes:
-        beats: per worker, the monotonic time at which it was last well; 0 before it serves.
-        connections: per worker, how many are open; infinite for one that takes none.
-        in_flight: per worker, the images that it works on.
+        beats: the monotonic time at which it was last well; 0 before it serves.
+        connections: how many are open; infinite for one that wants none.
+        in_flight: the images that it works on.
+        stops: how often it was told to end.
+        interrupts: how often of these by SIGINT.
+        rescans: how often it was told to look at the folder of bundles, since the server's start.
     """
 
-    def __init__(self, folder: Path, workers: int) -> None:
-        rows = np.memmap(folder / _NUMBERS_FILE, np.float64, mode="r+", shape=(_ROWS, workers))
-        self.beats: NDArray[np.float64] = rows[0]
-        self.connections: NDArray[np.float64] = rows[1]
-        self.in_flight: NDArray[np.float64] = rows[2]
-
-    @classmethod
-    def create(cls, folder: Path, workers: int) -> Self:
-        """No worker serves yet."""
-        np.memmap(folder / _NUMBERS_FILE, np.float64, mode="w+", shape=(_ROWS, workers))
-        numbers = cls(folder, workers)
+    def __init__(self, workers: int) -> None:
+        self._numbers = SharedNumbers(6, workers)
+        self._view()
         for worker in range(workers):
-            numbers.clear(worker)
-        return numbers
+            self.clear(worker)
+
+    def _view(self) -> None:
+        self.beats, self.connections, self.in_flight, self.stops, self.interrupts, self.rescans = self._numbers.table
+
+    def __getstate__(self) -> SharedNumbers:
+        """The memory itself."""
+        return self._numbers
+
+    def __setstate__(self, numbers: SharedNumbers) -> None:
+        """The same memory in another process."""
+        self._numbers = numbers
+        self._view()
 
     def clear(self, worker: int) -> None:
         """There is no such worker at present."""
-        self.beats[worker], self.connections[worker], self.in_flight[worker] = 0.0, np.inf, 0.0
-
-
-class SharedBuckets:
-    """The token buckets of API keys: a row of tokens and time for each, filled by the first who finds it empty.
-
-    Locked while the block runs.
-    """
-
-    def __init__(self, folder: Path, keys: int) -> None:
-        self.rows: NDArray[np.float64] = np.memmap(folder / _BUCKETS_FILE, np.float64, mode="r+", shape=(keys, 2))
-        self._lock = os.open(folder / _LOCK_FILE, os.O_RDWR)
-
-    @classmethod
-    def create(cls, folder: Path, bursts: list[float], now: float) -> Self:
-        """Full ones.
-
-        Args:
-            folder: of the workers.
-            bursts: tokens of a full one, for each key.
-            now: monotonic seconds.
-        """
-        rows = np.memmap(folder / _BUCKETS_FILE, np.float64, mode="w+", shape=(len(bursts), 2))
-        rows[:, 0], rows[:, 1] = bursts, now
-        (folder / _LOCK_FILE).touch()
-        return cls(folder, len(bursts))
-
-    def __enter__(self) -> Self:
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        return self
-
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        fcntl.flock(self._lock, fcntl.LOCK_UN)
+        for numbers in (self.beats, self.in_flight, self.stops, self.interrupts):
+            numbers[worker] = 0.0
+        self.connections[worker] = np.inf

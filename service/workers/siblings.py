@@ -1,6 +1,5 @@
 """What a process knows of those that serve beside it."""
 
-from service.workers.shared_numbers import WorkerNumbers
 from service.workers.worker_place import WorkerPlace
 
 
@@ -12,16 +11,16 @@ class Siblings:
     """
 
     def __init__(self, place: WorkerPlace | None) -> None:
-        if place is not None:
-            self._in_flight = WorkerNumbers(place.folder, place.workers).in_flight
-            self._number = place.number
-        self._exist = place is not None
+        self._place = place
 
     def tell_in_flight(self, count: int) -> None:
         """This process works on so many images now."""
-        if self._exist:
-            self._in_flight[self._number] = count
+        if self._place is not None:
+            self._place.numbers.in_flight[self._place.number] = count
 
     def are_idle(self) -> bool:
         """Whether no other process works on an image, so that its share of the cores is free."""
-        return not self._exist or bool(self._in_flight.sum() == self._in_flight[self._number])
+        if self._place is None:
+            return True
+        in_flight = self._place.numbers.in_flight
+        return bool(in_flight.sum() == in_flight[self._place.number])

@@ -5,32 +5,32 @@ import multiprocessing
 import os
 import signal
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
-from service.api_keys import ApiKey, burst_of, read_key_file
+from service.api_keys import burst_of, read_key_file
 from service.engine import KeypointEngine
 from service.errors import StartupError
 from service.server import check_certificate
 from service.settings import Settings
-from service.workers.shared_numbers import SharedBuckets, WorkerNumbers
+from service.workers.shared_numbers import SharedNumbers, WorkerNumbers
 from service.workers.worker_place import WorkerPlace
 from service.workers.worker_process import run_worker
-from service.workers.worker_server import WorkerSockets
 
 _logger = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.1
-_SILENT_SECONDS = 30.0  # without a word that it is well, a worker that has served is ended
+_SILENT_SECONDS = 30.0  # without a word that it is well, a worker that has served is told to end
 _END_SECONDS = 5.0  # beyond the drain, before a worker is killed
 _LONGEST_PAUSE_SECONDS = 30.0  # between two tries to replace a worker; the first is a second
 _BACKLOG = 2048
+
+_SPAWN = multiprocessing.get_context("spawn")  # a fork would copy locks that other threads hold
 
 
 class WorkerFailed(StartupError):  # noqa: N818 - as those beside it
@@ -55,18 +55,26 @@ def supervise(settings: Settings, load: Callable[[Path], KeypointEngine]) -> Non
             of a module, or a partial of one.
 
     Raises:
-        StartupError: an address cannot be listened on, a file of the settings cannot be used, or a worker cannot serve.
+        StartupError: an address cannot be listened on, a file of the settings cannot be used, a worker cannot serve, or
+            one had to be killed, or failed, while the others ended.
     """
-    keys = read_key_file(settings.api_keys) if settings.api_keys else None
     check_certificate(settings)
     with ExitStack() as stack:
         listener = stack.enter_context(_listening(settings.host, settings.port))
         admin = None
         if settings.admin_port is not None:
             admin = stack.enter_context(_listening(settings.host, settings.admin_port))
-        folder = Path(stack.enter_context(_shared_folder()))
-        settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-        Supervisor(settings, load, folder, keys, listener, admin).run()
+        keys = read_key_file(settings.api_keys) if settings.api_keys else None
+        buckets = SharedNumbers(max(1, len(keys or ())), 2)
+        for bucket, key in zip(buckets.table, keys or (), strict=False):
+            bucket[:] = burst_of(key), time.monotonic()
+        # Held here, so that nobody else can take their names while a worker is replaced.
+        metrics_listeners = [stack.enter_context(_private_listener()) for _ in range(settings.workers)]
+        reading, failure = _SPAWN.Pipe(duplex=False)
+        place = WorkerPlace(
+            0, WorkerNumbers(settings.workers), listener, admin, metrics_listeners, keys, buckets, failure
+        )
+        Supervisor(settings, load, place, reading).run()
 
 
 @contextmanager
@@ -83,14 +91,13 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
         yield listener
 
 
-@contextmanager
-def _shared_folder() -> Iterator[str]:
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="focalpoint-")
-    except OSError as error:
-        raise StartupError(f"several workers need a temporary folder to share ({error})") from error
-    with folder as path:
-        yield path
+def _private_listener() -> socket.socket:
+    """A socket of this machine with a name that the system chooses, and no file."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind("")
+    listener.listen()
+    listener.setblocking(False)
+    return listener
 
 
 @dataclass
@@ -99,9 +106,9 @@ class _Worker:
 
     Attributes:
         process: None between two tries.
-        started: monotonic seconds.
         has_served: whether it has ever said that it is well.
         ending: when it was told to end, if it was.
+        is_late: whether it was killed because it did not.
         next_try: when to start the next one.
         failures: tries in a row that never served.
     """
@@ -109,6 +116,7 @@ class _Worker:
     process: SpawnProcess | None = None
     has_served: bool = False
     ending: float | None = None
+    is_late: bool = False
     next_try: float = 0.0
     failures: int = 0
 
@@ -117,84 +125,77 @@ class Supervisor:
     """Keeps the workers of one server running, until it is told to stop.
 
     Args:
-        settings: of the server; its port is the one that is listened on.
+        settings: of the server.
         load: see `supervise`.
-        folder: empty, for what the workers share.
-        keys: API keys, if there are any.
-        listener: for all workers.
-        admin_listener: for all workers, if there is an admin port.
+        place: of the first worker; of the others but for the number.
+        failures: where the sentences of workers that fail arrive.
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        load: Callable[[Path], KeypointEngine],
-        folder: Path,
-        keys: tuple[ApiKey, ...] | None,
-        listener: socket.socket,
-        admin_listener: socket.socket | None,
+        self, settings: Settings, load: Callable[[Path], KeypointEngine], place: WorkerPlace, failures: Connection
     ) -> None:
-        self._settings = settings
+        self._port = place.listener.getsockname()[1]
+        self._settings = settings.model_copy(update={"port": self._port})
         self._load = load
-        self._folder = folder
-        self._keys = keys
-        self._listener = listener
-        self._admin_listener = admin_listener
-        self._numbers = WorkerNumbers.create(folder, settings.workers)
-        if keys:
-            SharedBuckets.create(folder, [burst_of(key) for key in keys], time.monotonic())
+        self._place = place
+        self._numbers = place.numbers
+        self._failures = failures
         self._workers = [_Worker() for _ in range(settings.workers)]
-        self._signals: list[signal.Signals] = []
+        self._signals: list[int] = []
         self._stopping = False
         self._is_up = False
+        self._failed_at_the_end: WorkerFailed | None = None
+        self._looked = self._trusting_since = time.monotonic()
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT, and all workers have ended.
 
         Raises:
-            WorkerFailed: one cannot serve at the start, or none can any more.
+            WorkerFailed: one cannot serve at the start, none can any more, or one does not end as it should.
         """
-        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(each, lambda received, _frame: self._signals.append(signal.Signals(received)))
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda received, _frame: self._signals.append(received))
         try:
             while not self._stopping or any(worker.process for worker in self._workers):
-                self._pass_signals_on()
-                for number, worker in enumerate(self._workers):
-                    self._look_after(number, worker)
+                self._look()
                 wait([worker.process.sentinel for worker in self._workers if worker.process], _TICK_SECONDS)
         finally:
-            for worker in self._workers:
-                if worker.process is not None:
-                    worker.process.kill()
-                    worker.process.join()
+            self._end_all()
+        if self._failed_at_the_end:
+            raise self._failed_at_the_end
         _logger.info("all workers have ended")
 
-    def _pass_signals_on(self) -> None:
-        while self._signals:
-            received = self._signals.pop(0)
-            if received != signal.SIGHUP:
-                self._stopping = True
-                self._let_go_of_sockets()
-            for worker in self._workers:
-                if worker.has_served or received != signal.SIGHUP:
-                    self._signal(worker, received)
-
-    def _let_go_of_sockets(self) -> None:
-        """The port is closed once the workers, too, have let go."""
-        self._listener.close()
-        if self._admin_listener is not None:
-            self._admin_listener.close()
-
-    def _signal(self, worker: _Worker, signal_number: signal.Signals) -> None:
-        process = worker.process
-        if process is None or process.pid is None or not process.is_alive():
-            return  # asked just now, so that its id cannot be another's yet
-        os.kill(process.pid, signal_number)
-        if signal_number != signal.SIGHUP and worker.ending is None:
-            worker.ending = time.monotonic()
-
-    def _look_after(self, number: int, worker: _Worker) -> None:
+    def _look(self) -> None:
         now = time.monotonic()
+        if now - self._looked > 1.0:  # this process stood still, and so did the others, it may be
+            self._trusting_since = now
+        self._looked = now
+        while self._signals:
+            self._on_signal(self._signals.pop(0))
+        for number, worker in enumerate(self._workers):
+            self._look_after(number, worker, now)
+
+    def _on_signal(self, received: int) -> None:
+        if received == signal.SIGHUP:
+            self._numbers.rescans += 1
+            return
+        self._stopping = True
+        self._place.listener.close()  # the port is closed once the workers, too, have let go
+        if self._place.admin_listener is not None:
+            self._place.admin_listener.close()
+        for number, worker in enumerate(self._workers):
+            self._tell_to_end(number, worker, received)
+
+    def _tell_to_end(self, number: int, worker: _Worker, received: int) -> None:
+        if worker.process is None:
+            return
+        worker.ending = worker.ending or time.monotonic()
+        self._numbers.interrupts[number] += received == signal.SIGINT
+        self._numbers.stops[number] += 1
+        if not worker.has_served:
+            worker.process.kill()  # it has accepted nothing
+
+    def _look_after(self, number: int, worker: _Worker, now: float) -> None:
         if worker.process is None:
             # One at first: what keeps it from serving keeps the others too, and is to be said once.
             is_due = now >= worker.next_try and (number == 0 or self._workers[0].has_served or self._is_up)
@@ -204,62 +205,94 @@ class Supervisor:
             self._on_end(number, worker, worker.process)
         elif worker.ending is not None:
             allowed = (self._settings.drain_delay_ms + self._settings.drain_timeout_ms) / 1000 + _END_SECONDS
-            if now - worker.ending > allowed:
+            if now - worker.ending > allowed and not worker.is_late:
                 _logger.error("worker %d does not end and is killed", number)
+                worker.is_late = True
                 worker.process.kill()
-        elif worker.has_served and now - self._numbers.beats[number] > _SILENT_SECONDS:
-            _logger.error("worker %d has not been well for %g s and is replaced", number, _SILENT_SECONDS)
-            self._numbers.connections[number] = float("inf")  # the others are to wait for it no more
-            self._signal(worker, signal.SIGTERM)
         elif not worker.has_served and self._numbers.beats[number] > 0:
             worker.has_served = True
             worker.failures = 0
             self._note_start()
+        elif self._is_silent(number, worker, now) and not any(other.ending for other in self._workers):
+            # One after the other: somebody is to serve, be it badly.
+            _logger.error("worker %d has not been well for %g s and is replaced", number, _SILENT_SECONDS)
+            self._tell_to_end(number, worker, signal.SIGTERM)
+
+    def _is_silent(self, number: int, worker: _Worker, now: float) -> bool:
+        return worker.has_served and now - max(self._numbers.beats[number], self._trusting_since) > _SILENT_SECONDS
 
     def _start(self, number: int, worker: _Worker) -> None:
         self._numbers.clear(number)
-        place = WorkerPlace(number, len(self._workers), self._folder, self._keys)
-        place.failure_file.unlink(missing_ok=True)
-        sockets = WorkerSockets(place, self._listener, self._admin_listener)
-        process = multiprocessing.get_context("spawn").Process(
-            target=run_worker, args=(self._settings, self._load, sockets), name=f"focalpoint worker {number}"
+        process = _SPAWN.Process(
+            target=run_worker,
+            args=(self._settings, self._load, self._place._replace(number=number)),
+            name=f"focalpoint worker {number}",
         )
-        # Inherited: a Ctrl+C before it has a group of its own would end it with a traceback.
+        # Inherited: a Ctrl+C before it is away from the terminal would end it with a traceback.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             process.start()
+        except OSError as error:
+            self._try_again_later(number, worker, f"it could not be started: {error}")
+            return
         finally:
             signal.signal(signal.SIGINT, before)
-        worker.process, worker.has_served, worker.ending = process, False, None
+        worker.process, worker.has_served, worker.ending, worker.is_late = process, False, None, False
 
     def _note_start(self) -> None:
         if not self._is_up and all(worker.has_served for worker in self._workers):
             self._is_up = True
-            scheme = "https" if self._settings.tls_certificate else "http"
-            host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
-            address = f"{scheme}://{host}:{self._settings.port}"
-            _logger.info("%d workers running on %s (Press CTRL+C to quit)", len(self._workers), address)
+            _logger.info("%d workers running on %s (Press CTRL+C to quit)", len(self._workers), self._url(self._port))
+            if self._place.admin_listener is not None:
+                _logger.info("their admin port is on %s", self._url(self._place.admin_listener.getsockname()[1]))
+
+    def _url(self, port: int) -> str:
+        scheme = "https" if self._settings.tls_certificate else "http"
+        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
+        return f"{scheme}://{host}:{port}"
 
     def _on_end(self, number: int, worker: _Worker, process: SpawnProcess) -> None:
         process.join()
         self._numbers.clear(number)
         worker.process = None
+        code = process.exitcode or 0
         if self._stopping:
-            if process.exitcode:
-                _logger.error("worker %d has ended with code %d", number, process.exitcode)
+            if code and worker.has_served:
+                why = f"worker {number} did not finish: it ended by {_name_of_end(code)}"
+                self._failed_at_the_end = WorkerFailed(why, 1)
             return
-        why = self._why(number, process)
+        if worker.ending is not None:
+            worker.next_try = time.monotonic()
+            return
+        sentences = {}
+        while self._failures.poll():
+            who, sentence = self._failures.recv()
+            sentences[who] = sentence
+        why = sentences.get(number, f"it ended by {_name_of_end(code)}")
         if not self._is_up or not any(other.process and other.has_served for other in self._workers):
-            raise WorkerFailed(why, process.exitcode if process.exitcode and process.exitcode > 0 else 1)
+            raise WorkerFailed(why, code if code > 0 else 1)
         worker.failures += not worker.has_served
+        self._try_again_later(number, worker, why)
+
+    def _try_again_later(self, number: int, worker: _Worker, why: str) -> None:
         pause = min(_LONGEST_PAUSE_SECONDS, 2.0**worker.failures)
         worker.next_try = time.monotonic() + pause
-        _logger.error("worker %d has ended (%s); the next one starts in %g s", number, why, pause)
+        _logger.error("there is no worker %d (%s); the next one starts in %g s", number, why, pause)
 
-    def _why(self, number: int, process: SpawnProcess) -> str:
-        file = WorkerPlace(number, len(self._workers), self._folder, None).failure_file
-        if file.exists():
-            return file.read_text(encoding="utf-8")
-        code = process.exitcode or 0
-        by = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        return f"a worker ended by {by}; the log may say why"
+    def _end_all(self) -> None:
+        """Whatever happened here: what the workers have accepted is answered."""
+        for number, worker in enumerate(self._workers):
+            self._tell_to_end(number, worker, signal.SIGTERM)
+        give_up = time.monotonic() + self._settings.drain_timeout_ms / 1000 + _END_SECONDS
+        for worker in self._workers:
+            if worker.process is not None:
+                worker.process.join(max(0.0, give_up - time.monotonic()))
+                worker.process.kill()
+                worker.process.join()
+
+
+def _name_of_end(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}"
+    known = {number.value: number.name for number in signal.Signals}
+    return f"signal {known.get(-code, -code)}"

@@ -1,7 +1,6 @@
 """What a worker process runs."""
 
 import os
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,8 @@ from service.logs import configure_logging
 from service.process_memory import limit_malloc_arenas
 from service.server import serve
 from service.settings import Settings
-from service.workers.worker_server import WorkerSockets
+from service.workers.worker_place import WorkerPlace
+from service.workers.worker_server import ignore_signals
 
 # A limit, and what it must not be less than: one request has to fit.
 _SHARED_LIMITS = MappingProxyType(
@@ -27,6 +27,8 @@ _SHARED_LIMITS = MappingProxyType(
     }
 )
 
+_LONGEST_SENTENCE = 1000  # so that it is written at once, and never mixed with another worker's
+
 
 def settings_of_worker(settings: Settings) -> Settings:
     """The settings with a worker's share of what is shared out; the largest request that is allowed still fits."""
@@ -37,23 +39,23 @@ def settings_of_worker(settings: Settings) -> Settings:
     return settings.model_copy(update=shares)
 
 
-def run_worker(settings: Settings, load: Callable[[Path], KeypointEngine], sockets: WorkerSockets) -> None:
-    """Serve until SIGTERM, or until the supervisor is gone; what goes wrong is left in a file for it to tell.
+def run_worker(settings: Settings, load: Callable[[Path], KeypointEngine], place: WorkerPlace) -> None:
+    """Serve until the supervisor says so, or is gone; it is told what goes wrong.
 
     Args:
         settings: of all workers.
         load: a verified engine from the folder of a bundle.
-        sockets: shared by all workers.
+        place: among the workers.
 
     Raises:
         SystemExit: with the exit code of what went wrong.
     """
-    os.setpgid(0, 0)  # Ctrl+C is the supervisor's, which says it to all
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.setpgid(0, 0)  # away from what a terminal sends
+    ignore_signals()
     limit_malloc_arenas()
-    configure_logging(settings.log_level, settings.log_format, sockets.place.number)
+    configure_logging(settings.log_level, settings.log_format, place.number)
     try:
-        serve(settings_of_worker(settings), load, sockets)
+        serve(settings_of_worker(settings), load, place)
     except (ServiceError, BundleError) as error:
-        sockets.place.failure_file.write_text(str(error), encoding="utf-8")
+        place.failure.send((place.number, str(error)[:_LONGEST_SENTENCE]))
         sys.exit(error.exit_code if isinstance(error, StartupError) else 1)

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import socket
+import ssl
+import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,12 +19,13 @@ WORKERS = 3
 class Worker:
     """An acceptor, and the connections that it has."""
 
-    def __init__(self, listener: socket.socket, folder: Path, number: int) -> None:
+    def __init__(self, listener: socket.socket, numbers: WorkerNumbers, number: int) -> None:
         self.open: set[asyncio.BaseTransport] = set()
-        self.acceptor = FairAcceptor(listener.dup(), WorkerNumbers(folder, WORKERS), number)
+        self.acceptor = FairAcceptor(listener.dup(), numbers, number)
+        numbers.beats[number] = time.monotonic() + 60  # it is well, and stays so
 
-    def start(self) -> None:
-        self.acceptor.start(lambda: Connection(self), None)
+    def start(self, tls: ssl.SSLContext | None = None) -> None:
+        self.acceptor.start(lambda: Connection(self), tls)
 
     def changed(self) -> None:
         self.acceptor.note_open(len(self.open))
@@ -56,10 +58,10 @@ async def until(worked: int, workers: list[Worker]) -> None:
             await asyncio.sleep(0.005)
 
 
-def test_connections_that_come_at_once_are_shared_evenly(listener: socket.socket, tmp_path: Path) -> None:
+def test_connections_that_come_at_once_are_shared_evenly(listener: socket.socket) -> None:
     async def scenario() -> None:
-        numbers = WorkerNumbers.create(tmp_path, WORKERS)
-        workers = [Worker(listener, tmp_path, number) for number in range(WORKERS)]
+        numbers = WorkerNumbers(WORKERS)
+        workers = [Worker(listener, numbers, number) for number in range(WORKERS)]
         for worker in workers:
             worker.start()
         clients = [socket.create_connection(listener.getsockname()) for _ in range(30)]
@@ -85,11 +87,12 @@ def test_connections_that_come_at_once_are_shared_evenly(listener: socket.socket
     asyncio.run(scenario())
 
 
-def test_a_worker_that_hangs_or_is_not_there_keeps_nobody_waiting(listener: socket.socket, tmp_path: Path) -> None:
+def test_a_worker_that_hangs_or_is_not_there_keeps_nobody_waiting(listener: socket.socket) -> None:
     async def scenario() -> None:
-        numbers = WorkerNumbers.create(tmp_path, WORKERS)
-        numbers.connections[2] = 0  # it has the fewest, and takes nothing
-        workers = [Worker(listener, tmp_path, number) for number in (0, 1)]
+        numbers = WorkerNumbers(WORKERS)
+        numbers.connections[2] = 0  # it has the fewest, says that it is well, and takes nothing
+        numbers.beats[2] = time.monotonic() + 60
+        workers = [Worker(listener, numbers, number) for number in (0, 1)]
         for worker in workers:
             worker.start()
         clients = [socket.create_connection(listener.getsockname()) for _ in range(6)]
@@ -107,8 +110,53 @@ def test_a_worker_that_hangs_or_is_not_there_keeps_nobody_waiting(listener: sock
     asyncio.run(scenario())
 
 
+def test_a_worker_that_is_silent_or_wants_none_is_not_waited_for(listener: socket.socket) -> None:
+    async def scenario() -> None:
+        numbers = WorkerNumbers(WORKERS)
+        workers = [Worker(listener, numbers, number) for number in (0, 1)]
+        for worker in workers:
+            worker.start()
+        numbers.connections[2] = 0
+        numbers.beats[2] = time.monotonic() - 2
+        workers[1].acceptor.want(False)
+        clients = []
+        started = time.monotonic()
+        for count in range(1, 41):  # one after the other: each would be waited for
+            clients.append(socket.create_connection(listener.getsockname()))
+            await until(count, workers)
+        assert time.monotonic() - started < 40 * 0.02
+        assert [len(worker.open) for worker in workers] == [40, 0]
+        workers[0].acceptor.want(False)
+        clients.append(socket.create_connection(listener.getsockname()))
+        await until(41, workers)  # where nobody wants any, they are taken all the same
+        for worker in workers:
+            await worker.acceptor.stop()
+        for client in clients:
+            client.close()
+        await until(0, workers)
+
+    asyncio.run(scenario())
+
+
+def test_a_handshake_that_never_ends_does_not_keep_the_stop(listener: socket.socket) -> None:
+    async def scenario() -> None:
+        worker = Worker(listener, WorkerNumbers(WORKERS), 0)
+        worker.start(ssl.create_default_context(ssl.Purpose.CLIENT_AUTH))
+        with socket.create_connection(listener.getsockname()) as client:
+            while not worker.acceptor._opening:
+                await asyncio.sleep(0.005)
+            async with asyncio.timeout(5):
+                await worker.acceptor.stop()
+            await asyncio.sleep(0.01)
+            assert not worker.acceptor._opening
+            client.settimeout(5)
+            assert client.recv(1) == b""
+
+    asyncio.run(scenario())
+
+
 def test_without_file_descriptors_it_tries_again_later(
-    listener: socket.socket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    listener: socket.socket, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("service.workers.fair_accepting._PAUSE_SECONDS", 0.05)
 
@@ -125,9 +173,9 @@ def test_without_file_descriptors_it_tries_again_later(
             return self
 
     async def scenario() -> None:
-        WorkerNumbers.create(tmp_path, WORKERS)
+        numbers = WorkerNumbers(WORKERS)
         exhausted = Exhausted(listener.family, listener.type, 0, listener.detach())
-        worker = Worker(exhausted, tmp_path, 0)
+        worker = Worker(exhausted, numbers, 0)
         worker.start()
         with socket.create_connection(exhausted.getsockname()):
             await until(1, [worker])

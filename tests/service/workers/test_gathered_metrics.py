@@ -1,9 +1,13 @@
 """One exposition of several: nothing is lost, nothing is added up, and what is missing is told."""
 
 import asyncio
-from pathlib import Path
+import os
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import numpy as np
+import pytest
+import uvloop
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.metrics import Metrics
@@ -33,7 +37,7 @@ def samples(exposition: str) -> dict[tuple[str, frozenset[tuple[str, str]]], flo
 
 def test_every_sample_of_every_worker_is_there_with_its_label() -> None:
     texts = {"0": some_metrics(2).exposition().decode(), "1": some_metrics(3).exposition().decode()}
-    found = samples(merged({**texts, "2": None}).decode())
+    found = samples(merged({**texts, "2": None}))
     expected = {
         (name, labels | {("worker", worker)}): value
         for worker, text in texts.items()
@@ -42,30 +46,56 @@ def test_every_sample_of_every_worker_is_there_with_its_label() -> None:
     for worker, up in (("0", 1.0), ("1", 1.0), ("2", 0.0)):
         expected["focalpoint_worker_up", frozenset({("worker", worker)})] = up
     assert found == expected
-    types = {family.name: family.type for family in text_string_to_metric_families(merged(texts).decode())}
+    types = {family.name: family.type for family in text_string_to_metric_families(merged(texts))}
     for family in text_string_to_metric_families(texts["0"]):
         assert types[family.name] == family.type
 
 
-def test_whoever_is_asked_asks_the_others_and_does_without_who_does_not_answer(tmp_path: Path) -> None:
-    async def scenario() -> list[bytes]:
-        places = [WorkerPlace(number, 3, tmp_path, None) for number in range(3)]
-        first, second = (GatheredMetrics(some_metrics(place.number + 1), place) for place in places[:2])
-        asked: list[asyncio.StreamWriter] = []
-        silent = await asyncio.start_unix_server(lambda _, writer: asked.append(writer), places[2].metrics_socket(2))
-        async with silent, first.told_to_siblings(), second.told_to_siblings():
-            answers = [await first.exposition(), await second.exposition()]
-        for writer in asked:
-            writer.close()
-            await writer.wait_closed()
-        return answers
+def test_names_and_values_with_spaces_and_braces_keep_their_labels() -> None:
+    text = '# HELP a_total What {it} is\n# TYPE a_total counter\na_total{x="{y} z"} 1.0\na_total 2e-05\n'
+    assert merged({"0": text}).splitlines()[:4] == [
+        "# HELP a_total What {it} is",
+        "# TYPE a_total counter",
+        'a_total{worker="0",x="{y} z"} 1.0',
+        'a_total{worker="0"} 2e-05',
+    ]
 
-    answers = asyncio.run(scenario())
-    for answer in answers:
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_whoever_is_asked_asks_the_others_and_does_without_who_does_not_answer(
+    places: list[WorkerPlace], run: Callable[[Coroutine[Any, Any, list[bytes]]], list[bytes]]
+) -> None:
+    def half(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(some_metrics(7).exposition()[:-1])  # it dies before the end
+        writer.close()
+
+    async def scenario() -> list[bytes]:
+        first, second = (GatheredMetrics(some_metrics(place.number + 1), place) for place in places[:2])
+        async with first.told_to_siblings(), second.told_to_siblings():
+            answers = [await first.exposition(), await second.exposition()]  # nobody answers at the third
+            async with await asyncio.start_unix_server(half, sock=places[2].metrics_listeners[2].dup()):
+                return [*answers, await first.exposition()]
+
+    for answer in run(scenario()):
         found = samples(answer.decode())
         labels = [frozenset({("route", "/v1/keypoints"), ("code", "200"), ("worker", worker)}) for worker in "012"]
         assert [found.get(("focalpoint_requests_total", each)) for each in labels] == [1.0, 2.0, None]
         assert [found["focalpoint_worker_up", frozenset({("worker", worker)})] for worker in "012"] == [1.0, 1.0, 0.0]
+
+
+def test_other_users_of_the_machine_are_told_nothing(
+    places: list[WorkerPlace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario() -> bytes:
+        async with GatheredMetrics(some_metrics(1), places[0]).told_to_siblings():
+            monkeypatch.setattr("service.workers.gathered_metrics._user_of", lambda _: os.getuid() + 1)
+            reader, writer = await asyncio.open_unix_connection(places[0].metrics_listeners[0].getsockname())
+            try:
+                return await reader.read()
+            finally:
+                writer.close()
+
+    assert asyncio.run(scenario()) == b""
 
 
 def test_the_only_process_has_no_label() -> None:

@@ -3,31 +3,31 @@
 import multiprocessing
 import os
 import signal
+import threading
 import time
-from pathlib import Path
 
 import pytest
 
 from service.api_keys import ApiKey, KeyRing, burst_of, new_key
 from service.errors import Overloaded
-from service.workers.shared_numbers import SharedBuckets, WorkerNumbers
+from service.workers.shared_numbers import SharedNumbers
 from service.workers.siblings import Siblings
 from service.workers.worker_place import WorkerPlace
 from tests.service.test_admission import Clock
 
 
-def test_rings_of_several_processes_count_the_same_tokens(tmp_path: Path) -> None:
+def test_rings_of_several_processes_count_the_same_tokens() -> None:
     clock = Clock()
     (key, sha256), (other, other_sha256) = new_key(), new_key()
     keys = [
         ApiKey(name="one", sha256=sha256, images_per_second=2, burst=4),
         ApiKey(name="two", sha256=other_sha256, images_per_second=1),
     ]
-    SharedBuckets.create(tmp_path, [burst_of(each) for each in keys], clock.now)
+    buckets = SharedNumbers(2, 2)
+    buckets.table[:, 0], buckets.table[:, 1] = [burst_of(each) for each in keys], clock.now
 
     def ring() -> KeyRing:
-        buckets = SharedBuckets(tmp_path, len(keys))
-        return KeyRing(keys, clock, list(buckets.rows), buckets)
+        return KeyRing(keys, clock, buckets.table, buckets.locked)
 
     first, second = ring().identify(f"Bearer {key}"), ring().identify(f"Bearer {key}")
     first.take(3)
@@ -44,32 +44,37 @@ def test_rings_of_several_processes_count_the_same_tokens(tmp_path: Path) -> Non
         second.take(1)
 
 
-def hold_the_lock(folder: Path) -> None:
+def hold_the_lock(numbers: SharedNumbers) -> None:
     """Until it is killed."""
-    with SharedBuckets(folder, 1) as buckets:
-        buckets.rows[0, 0] = 0.5
+    with numbers.locked():
+        numbers.table[1, 2] = 0.5
         time.sleep(60)
 
 
-def test_a_process_that_is_killed_does_not_keep_the_lock(tmp_path: Path) -> None:
-    buckets = SharedBuckets.create(tmp_path, [1.0], 0.0)
-    holder = multiprocessing.get_context("spawn").Process(target=hold_the_lock, args=(tmp_path,))
+def test_a_process_that_is_killed_does_not_keep_the_lock() -> None:
+    numbers = SharedNumbers(2, 3)
+    holder = multiprocessing.get_context("spawn").Process(target=hold_the_lock, args=(numbers,))
     holder.start()
     give_up = time.monotonic() + 30
-    while buckets.rows[0, 0] == 1.0:
+    while not numbers.table[1, 2]:
         assert time.monotonic() < give_up
         time.sleep(0.01)
+    waiting = threading.Thread(target=lambda: numbers.locked().__enter__())
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()  # it does have the lock
     assert holder.pid is not None
     os.kill(holder.pid, signal.SIGKILL)
-    with buckets:  # would wait for a minute
-        assert buckets.rows[0, 0] == 0.5
+    waiting.join(10)  # it would have it for a minute
+    assert not waiting.is_alive()
     holder.join(10)
     assert holder.exitcode == -signal.SIGKILL
+    assert numbers.table.tolist() == [[0, 0, 0], [0, 0, 0.5]]
 
 
-def test_siblings_are_idle_while_no_other_process_works(tmp_path: Path) -> None:
-    numbers = WorkerNumbers.create(tmp_path, 3)
-    first, second = (Siblings(WorkerPlace(number, 3, tmp_path, None)) for number in (0, 1))
+def test_siblings_are_idle_while_no_other_process_works(places: list[WorkerPlace]) -> None:
+    numbers = places[0].numbers
+    first, second, _ = map(Siblings, places)
     assert first.are_idle()
     first.tell_in_flight(2)
     assert first.are_idle()

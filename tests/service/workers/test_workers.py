@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import socket
 import ssl
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from service.api_keys import new_key
 from tests.fakes import draw_discs, encode, write_bundle
@@ -23,6 +25,7 @@ from tests.server_process import COMMAND, ServerProcess, serving
 
 SECONDS = 60
 PNG = {"Content-Type": "image/png"}
+PICTURE = encode(draw_discs())
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +43,24 @@ def workers_of(server: ServerProcess) -> list[int]:
     return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
-def answers_by_worker(exposition: str) -> Counter[str]:
+def values(client: httpx.Client, name: str, **labels: str) -> dict[str, float]:
+    """What `/metrics` says of one metric, by worker."""
+    families = text_string_to_metric_families(client.get("/metrics").text)
+    return {
+        sample.labels["worker"]: sample.value
+        for family in families
+        for sample in family.samples
+        if sample.name == name and labels.items() <= sample.labels.items()
+    }
+
+
+def answers(client: httpx.Client) -> Counter[str]:
     """Answers with 200 of `/v1/keypoints` by worker."""
-    found = re.findall(
-        r'^focalpoint_requests_total\{code="200",route="/v1/keypoints",worker="(\d+)"\} (\S+)$',
-        exposition,
-        re.MULTILINE,
-    )
-    return Counter({worker: int(float(value)) for worker, value in found})
+    found = values(client, "focalpoint_requests_total", code="200", route="/v1/keypoints")
+    return Counter({worker: int(value) for worker, value in found.items()})
 
 
-def until(is_so: Callable[[], bool]) -> None:
+def until(is_so: Callable[[], object]) -> None:
     give_up = time.monotonic() + SECONDS
     while not is_so():
         assert time.monotonic() < give_up
@@ -58,22 +68,19 @@ def until(is_so: Callable[[], bool]) -> None:
 
 
 def post(client: httpx.Client) -> int:
-    return client.post("/v1/keypoints", content=encode(draw_discs()), headers=PNG).status_code
+    return client.post("/v1/keypoints", content=PICTURE, headers=PNG).status_code
 
 
 def test_connections_and_counts_are_shared(pair: ServerProcess) -> None:
     assert len(workers_of(pair)) == 2
     with ExitStack() as stack:
         clients = [stack.enter_context(pair.client()) for _ in range(8)]
-        before = answers_by_worker(clients[0].get("/metrics").text)
+        before = answers(clients[0])
         for _ in range(3):
             assert [post(client) for client in clients] == [200] * 8
 
-        def counted() -> Counter[str]:  # after the answer has been sent
-            return answers_by_worker(clients[0].get("/metrics").text) - before
-
-        until(lambda: counted().total() == 24)
-        assert counted() == {"0": 12, "1": 12}
+        until(lambda: (answers(clients[0]) - before).total() == 24)  # they are counted after they were sent
+        assert answers(clients[0]) - before == {"0": 12, "1": 12}
 
 
 def test_each_line_of_the_log_says_who_wrote_it(pair: ServerProcess) -> None:
@@ -92,16 +99,17 @@ def test_a_worker_that_is_killed_is_replaced_while_the_other_answers(bundle: Pat
         until(lambda: first[1] not in workers_of(server))
         with server.client() as client:
             assert post(client) == 200
-            until(lambda: client.get("/metrics").text.count('focalpoint_worker_up{worker="1"} 1.0') == 1)
-            assert 'focalpoint_worker_up{worker="0"} 1.0' in client.get("/metrics").text
+            until(lambda: values(client, "focalpoint_worker_up") == {"0": 1.0, "1": 1.0})
         second = workers_of(server)
         assert second[0] == first[0]
         assert len(second) == 2
-        assert "worker 1 has ended (a worker ended by signal SIGKILL; the log may say why)" in server.log.read_text()
+        assert "there is no worker 1 (it ended by signal SIGKILL); the next one starts in 1 s" in server.log.read_text(
+            encoding="utf-8"
+        )
         with ExitStack() as stack:  # the new one has its share
             clients = [stack.enter_context(server.client()) for _ in range(8)]
             assert [post(client) for client in clients] == [200] * 8
-            until(lambda: answers_by_worker(clients[0].get("/metrics").text)["1"] >= 3)
+            until(lambda: answers(clients[0])["1"] >= 3)
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(SECONDS) == 0
 
@@ -110,17 +118,16 @@ def test_a_worker_that_is_killed_is_replaced_while_the_other_answers(bundle: Pat
 def test_a_signal_drains_all_workers_and_ends_with_0(bundle: Path, number: signal.Signals) -> None:
     with serving(bundle, "--workers", "2", "--drain-delay-ms", "500") as server, ExitStack() as stack:
         body_goes_on = threading.Event()
-        answers: list[int] = []
+        statuses: list[int] = []
 
         def slow_body() -> Iterator[bytes]:
-            picture = encode(draw_discs())
-            yield picture[:100]
+            yield PICTURE[:100]
             body_goes_on.wait(SECONDS)
-            yield picture[100:]
+            yield PICTURE[100:]
 
         def ask_slowly() -> None:
             with server.client() as client:
-                answers.append(client.post("/v1/keypoints", content=slow_body(), headers=PNG).status_code)
+                statuses.append(client.post("/v1/keypoints", content=slow_body(), headers=PNG).status_code)
 
         slow = [threading.Thread(target=ask_slowly) for _ in range(4)]  # two for each
         for thread in slow:
@@ -143,7 +150,7 @@ def test_a_signal_drains_all_workers_and_ends_with_0(bundle: Path, number: signa
         body_goes_on.set()
         for thread in slow:
             thread.join(SECONDS)
-        assert answers == [200] * 4
+        assert statuses == [200] * 4
         assert server.process.wait(SECONDS) == 0
         assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
         assert "Traceback" not in server.log.read_text(encoding="utf-8")
@@ -178,18 +185,57 @@ def test_sighup_has_every_worker_look_at_the_folder(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "2", "--default-model", "discs") as server, ExitStack() as stack:
         clients = [stack.enter_context(server.client()) for _ in range(2)]
         assert [len(client.get("/v1/models").json()["models"]) for client in clients] == [1, 1]
+        assert [post(client) for client in clients] == [200] * 2
+        until(lambda: answers(clients[0]) == {"0": 1, "1": 1})  # one each
         write_bundle(tmp_path / "others", name="others")
         server.process.send_signal(signal.SIGHUP)
         until(lambda: [len(client.get("/v1/models").json()["models"]) for client in clients] == [2, 2])
 
 
+def test_sighup_before_a_worker_is_up_is_not_forgotten(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "discs")
+    with serving(tmp_path, "--workers", "2", "--default-model", "discs") as server:
+        first = workers_of(server)
+        os.kill(first[1], signal.SIGKILL)
+        until(lambda: len(set(workers_of(server)) - set(first)) == 1)  # it starts
+        write_bundle(tmp_path / "others", name="others")
+        server.process.send_signal(signal.SIGHUP)
+        with server.client() as client:
+            until(lambda: values(client, "focalpoint_model_info", model="others") == {"0": 1.0, "1": 1.0})
+
+
+def test_a_signal_to_every_process_is_one_signal(bundle: Path) -> None:
+    with serving(bundle, "--workers", "2", "--drain-delay-ms", "1500") as server, server.client() as client:
+        started = time.monotonic()
+        for pid in (server.process.pid, *workers_of(server)):
+            os.kill(pid, signal.SIGTERM)
+        until(lambda: client.get("/readyz").status_code == 503)
+        assert post(client) == 200  # still, while the delay lasts
+        assert server.process.wait(SECONDS) == 0
+        assert time.monotonic() - started > 1.5
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_they_start_ends_them_at_once(bundle: Path, number: signal.Signals) -> None:
+    process = subprocess.Popen([*COMMAND, str(bundle), "--workers", "2", "--port", "0"], stderr=subprocess.PIPE)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    until(lambda: children.read_text(encoding="ascii"))
+    started = time.monotonic()
+    process.send_signal(number)
+    _, log = process.communicate(timeout=SECONDS)
+    assert process.returncode == 0
+    assert time.monotonic() - started < 10  # the drain would be thirty
+    assert b"ERROR" not in log
+    assert b"Traceback" not in log
+
+
 def test_the_admin_port_is_shared_too(bundle: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with serving(bundle, "--workers", "2", "--admin-port", str(port)) as server, server.client() as client:
+    with serving(bundle, "--workers", "2", "--admin-port", "0") as server, server.client() as client:
         assert client.get("/metrics").status_code == 404
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as admin:
-            assert admin.get("/metrics").text.count('focalpoint_worker_up{worker="') == 2
+        found = re.search(r"their admin port is on (http://[\d.:]+)", server.log.read_text(encoding="utf-8"))
+        assert found
+        with httpx.Client(base_url=found[1], trust_env=False) as admin:
+            assert values(admin, "focalpoint_worker_up") == {"0": 1.0, "1": 1.0}
             assert admin.get("/readyz").status_code == 200
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(SECONDS) == 0
@@ -210,6 +256,12 @@ def test_tls(bundle: Path, tmp_path: Path) -> None:
             assert plain.recv(100) == b""
         with server.client(verify=ssl.create_default_context(cafile=str(certificate))) as client:
             assert [post(client) for _ in range(3)] == [200] * 3
+        with socket.create_connection((host, int(port))):  # says nothing, and the end does not wait for it
+            time.sleep(0.2)
+            started = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(SECONDS) == 0
+            assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize(
@@ -245,6 +297,7 @@ FAULTY = """
 import sys
 import time
 from pathlib import Path
+from service.contract.bundle_manifest import BundleError
 from service.logs import configure_logging
 from service.settings import Settings
 from service.workers import supervisor
@@ -259,10 +312,11 @@ def before_run(crops):
     if (folder / "hang").exists():
         (folder / "hang").unlink()
         time.sleep(60)
+    time.sleep(0.02)
 
 def load(_):
     if (folder / "broken").exists():
-        raise RuntimeError("no model today")
+        raise BundleError("no model today")
     return FakeEngine(before_run=before_run)
 
 if __name__ == "__main__":
@@ -308,22 +362,78 @@ def test_a_model_that_dies_or_hangs_has_its_worker_replaced(faulty: ServerProces
     assert faulty.process.wait(SECONDS) == 0
 
 
+def test_while_a_model_hangs_new_connections_go_to_the_other_worker(faulty: ServerProcess) -> None:
+    (faulty.log.parent / "hang").touch()
+    with faulty.client() as client:
+        assert post(client) == 503
+        time.sleep(0.3)  # more than the worker takes to look at itself
+        found = Counter(
+            httpx.post(f"{faulty.url}/v1/keypoints", content=PICTURE, headers=PNG).status_code for _ in range(20)
+        )
+    assert found == {200: 20}
+
+
 def test_a_worker_that_is_stopped_by_the_system_is_replaced(faulty: ServerProcess) -> None:
     before = workers_of(faulty)
     os.kill(before[0], signal.SIGSTOP)
     until(lambda: before[0] not in workers_of(faulty) and len(workers_of(faulty)) == 2)
     assert "worker 0 does not end and is killed" in faulty.log.read_text(encoding="utf-8")
+    faulty.process.send_signal(signal.SIGTERM)
+    assert faulty.process.wait(SECONDS) == 0
 
 
+def test_a_pause_of_the_whole_server_ends_nobody(faulty: ServerProcess) -> None:
+    before = workers_of(faulty)
+    everybody = [faulty.process.pid, *before]
+    for pid in everybody:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(2.5)  # silence is noticed after one second
+    for pid in everybody:
+        os.kill(pid, signal.SIGCONT)
+    time.sleep(1.0)
+    assert workers_of(faulty) == before
+    assert "ERROR" not in faulty.log.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, 40])
 def test_a_worker_that_cannot_be_replaced_is_tried_again_and_the_last_one_ends_the_server(
-    faulty: ServerProcess,
+    faulty: ServerProcess, number: int
 ) -> None:
     first, second = workers_of(faulty)
     (faulty.log.parent / "broken").touch()
-    os.kill(first, signal.SIGKILL)
-    until(lambda: "the next one starts in 2 s" in faulty.log.read_text(encoding="utf-8"))
+    os.kill(first, number)
+    until(lambda: "(no model today); the next one starts in 2 s" in faulty.log.read_text(encoding="utf-8"))
     with faulty.client() as client:
         assert post(client) == 200
-    os.kill(second, signal.SIGKILL)
-    assert faulty.process.wait(SECONDS) != 0
-    assert "a worker ended by signal SIGKILL" in faulty.log.read_text(encoding="utf-8")
+    os.kill(second, number)
+    assert faulty.process.wait(SECONDS) == 1
+    by = "SIGKILL" if number == signal.SIGKILL else "40"
+    assert f"WorkerFailed: it ended by signal {by}\n" in faulty.log.read_text(encoding="utf-8")
+
+
+def test_without_processes_the_others_go_on(faulty: ServerProcess) -> None:
+    first, _ = workers_of(faulty)
+    fields = (faulty.process.pid, resource.RLIMIT_NOFILE)
+    soft, hard = resource.prlimit(*fields)
+    resource.prlimit(*fields, (faulty.open_files(), hard))
+    os.kill(first, signal.SIGKILL)
+    until(lambda: "Too many open files); the next one starts in" in faulty.log.read_text(encoding="utf-8"))
+    with faulty.client() as client:
+        assert post(client) == 200
+    resource.prlimit(*fields, (soft, hard))
+    until(lambda: len(workers_of(faulty)) == 2)
+
+
+def test_a_worker_that_dies_while_it_should_finish_makes_the_end_a_failure(faulty: ServerProcess) -> None:
+    first, _ = workers_of(faulty)
+    host, port = faulty.url.removeprefix("http://").split(":")
+    with ExitStack() as stack:
+        for _ in range(2):  # one for each
+            connection = stack.enter_context(socket.create_connection((host, int(port))))
+            connection.sendall(b"POST /v1/keypoints HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhalf")
+        time.sleep(0.3)
+        faulty.process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        os.kill(first, signal.SIGKILL)
+        assert faulty.process.wait(SECONDS) == 1
+    assert "worker 0 did not finish: it ended by signal SIGKILL" in faulty.log.read_text(encoding="utf-8")
