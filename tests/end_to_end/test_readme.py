@@ -190,7 +190,12 @@ def test_every_command_and_flag_exists(page: Path) -> None:
     assert alone <= set().union(*flags.values()) | of_the_benchmark | {"--build-arg"}, page.name
     for program in PROGRAMS:
         for rest in re.findall(rf"python {re.escape(program)}([^`\n]*)", text):
-            assert flags_in(rest) <= flags_of_program(program), f"{page.name}: python {program}{rest}"
+            own, of_serve = (
+                re.sub(r'--serve="[^"]*"', "--serve", rest),
+                " ".join(re.findall(r'--serve="([^"]*)"', rest)),
+            )
+            assert flags_in(own) <= flags_of_program(program), f"{page.name}: python {program}{rest}"
+            assert flags_in(of_serve) <= flags["serve"], f"{page.name}: python {program}{rest}"
 
 
 def write() -> None:
