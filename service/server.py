@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import socket
 import ssl
 import threading
 from collections.abc import Callable
@@ -42,7 +43,8 @@ def serve(settings: Settings, load: Callable[[Path], KeypointEngine], place: Wor
         EngineDied: the model has died, so that only a new process can serve again.
     """
     hangup = threading.Event()
-    signal.signal(signal.SIGHUP, lambda *_: hangup.set())
+    if place is None:
+        signal.signal(signal.SIGHUP, lambda *_: hangup.set())
     silence_native_libraries()
     cv2.setNumThreads(1)  # the pool's threads are the parallelism; each would start as many again
     rescans = 0.0 if place is None else place.numbers.rescans[place.number]  # before anything is loaded
@@ -83,8 +85,7 @@ def serve(settings: Settings, load: Callable[[Path], KeypointEngine], place: Wor
         ports = " and ".join(str(port) for port in (settings.port, settings.admin_port) if port is not None)
         # uvicorn logs what the system says, and then exits while it handles it.
         cause = error if isinstance(error, OSError) else error.__context__
-        errno = cause.errno if isinstance(cause, OSError) else None
-        why = "; the log says why" if errno is None else f" ({os.strerror(errno)})"
+        why = f" ({reason_of(cause)})" if isinstance(cause, OSError) else "; the log says why"
         raise StartupError(f"the server could not start on {settings.host}:{ports}{why}") from error
     if server.stopped_by_death:
         raise EngineDied("the model has died; start the server anew")
@@ -92,6 +93,13 @@ def serve(settings: Settings, load: Callable[[Path], KeypointEngine], place: Wor
         _logger.warning("%d accepted requests were cut off by drain_timeout_ms", readiness.cut_off)
     else:
         _logger.info("every accepted request is answered")
+
+
+def reason_of(error: OSError) -> str:
+    """What the system says of an address that cannot be listened on, without the address."""
+    if error.errno is None or isinstance(error, socket.gaierror):
+        return error.strerror or str(error)
+    return os.strerror(error.errno)
 
 
 async def _rescan(repository: ModelRepository) -> None:

@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     )
     gpu_memory_bytes: int | None = _setting(
         None,
-        "most memory of the GPU for tensors; without it what there is; `provider` cuda only",
+        "most memory of the GPU for the tensors of one process; without it what there is; `provider` cuda only",
         "where others use the same GPU",
         ge=1,
     )

@@ -68,7 +68,7 @@ class FairAcceptor:
                 opening.cancel()
 
     def want(self, wanting: bool) -> None:
-        """Whether connections should come here; if not, they still do where no sibling takes them."""
+        """Whether connections should come here; if not, they still do where no sibling that is well wants any."""
         self._wanting = wanting and not self._stopped
         self._publish()
 
@@ -92,7 +92,7 @@ class FairAcceptor:
             self._later.cancel()
 
     def _take_or_leave(self) -> None:
-        if self._has_fewest() or self._looks >= _MOST_LOOKS:
+        if self._has_fewest() or (self._wanting and self._looks >= _MOST_LOOKS):
             self._take()
             return
         # It stays readable until somebody has taken the connection; to be told so again and again would be to spin.

@@ -2,7 +2,6 @@
 
 import logging
 import multiprocessing
-import os
 import signal
 import socket
 import time
@@ -16,17 +15,19 @@ from pathlib import Path
 from service.api_keys import burst_of, read_key_file
 from service.engine import KeypointEngine
 from service.errors import StartupError
-from service.server import check_certificate
+from service.server import check_certificate, reason_of
 from service.settings import Settings
 from service.workers.shared_numbers import SharedNumbers, WorkerNumbers
 from service.workers.worker_place import WorkerPlace
 from service.workers.worker_process import run_worker
+from service.workers.worker_server import SUPERVISORS_SIGNALS
 
 _logger = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.1
 _SILENT_SECONDS = 30.0  # without a word that it is well, a worker that has served is told to end
 _END_SECONDS = 5.0  # beyond the drain, before a worker is killed
+_START_SECONDS = 600.0  # a worker that has not come up in that time is killed
 _LONGEST_PAUSE_SECONDS = 30.0  # between two tries to replace a worker; the first is a second
 _BACKLOG = 2048
 
@@ -65,27 +66,28 @@ def supervise(settings: Settings, load: Callable[[Path], KeypointEngine]) -> Non
         if settings.admin_port is not None:
             admin = stack.enter_context(_listening(settings.host, settings.admin_port))
         keys = read_key_file(settings.api_keys) if settings.api_keys else None
-        buckets = SharedNumbers(max(1, len(keys or ())), 2)
+        try:
+            buckets = SharedNumbers(max(1, len(keys or ())), 2)
+            # Held here, so that nobody else can take their names while a worker is replaced.
+            metrics_listeners = [stack.enter_context(_private_listener()) for _ in range(settings.workers)]
+            reading, failure = _SPAWN.Pipe(duplex=False)
+            numbers = WorkerNumbers(settings.workers)
+        except OSError as error:
+            raise StartupError(f"there is not enough for {settings.workers} workers to share ({error})") from error
         for bucket, key in zip(buckets.table, keys or (), strict=False):
             bucket[:] = burst_of(key), time.monotonic()
-        # Held here, so that nobody else can take their names while a worker is replaced.
-        metrics_listeners = [stack.enter_context(_private_listener()) for _ in range(settings.workers)]
-        reading, failure = _SPAWN.Pipe(duplex=False)
-        place = WorkerPlace(
-            0, WorkerNumbers(settings.workers), listener, admin, metrics_listeners, keys, buckets, failure
-        )
+        place = WorkerPlace(0, numbers, listener, admin, metrics_listeners, keys, buckets, failure)
         Supervisor(settings, load, place, reading).run()
 
 
 @contextmanager
 def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server(
-            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=_BACKLOG
-        )
+        address = socket.getaddrinfo(host or None, port, family, socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][4]
+        listener = socket.create_server(address, family=family, backlog=_BACKLOG)
     except OSError as error:
-        why = str(error) if error.errno is None else os.strerror(error.errno)
-        raise StartupError(f"the server could not start on {host}:{port} ({why})") from error
+        raise StartupError(f"the server could not start on {host}:{port} ({reason_of(error)})") from error
     with listener:
         listener.setblocking(False)
         yield listener
@@ -106,6 +108,7 @@ class _Worker:
 
     Attributes:
         process: None between two tries.
+        started: monotonic seconds.
         has_served: whether it has ever said that it is well.
         ending: when it was told to end, if it was.
         is_late: whether it was killed because it did not.
@@ -114,6 +117,7 @@ class _Worker:
     """
 
     process: SpawnProcess | None = None
+    started: float = 0.0
     has_served: bool = False
     ending: float | None = None
     is_late: bool = False
@@ -144,7 +148,8 @@ class Supervisor:
         self._signals: list[int] = []
         self._stopping = False
         self._is_up = False
-        self._failed_at_the_end: WorkerFailed | None = None
+        self._failure: WorkerFailed | None = None
+        self._sentences: dict[int, str] = {}
         self._looked = self._trusting_since = time.monotonic()
 
     def run(self) -> None:
@@ -159,10 +164,12 @@ class Supervisor:
             while not self._stopping or any(worker.process for worker in self._workers):
                 self._look()
                 wait([worker.process.sentinel for worker in self._workers if worker.process], _TICK_SECONDS)
-        finally:
-            self._end_all()
-        if self._failed_at_the_end:
-            raise self._failed_at_the_end
+        finally:  # after an error of this loop itself, there are some
+            for worker in self._workers:
+                if worker.process is not None:
+                    worker.process.kill()
+        if self._failure:
+            raise self._failure
         _logger.info("all workers have ended")
 
     def _look(self) -> None:
@@ -178,7 +185,10 @@ class Supervisor:
     def _on_signal(self, received: int) -> None:
         if received == signal.SIGHUP:
             self._numbers.rescans += 1
-            return
+        else:
+            self._stop(received)
+
+    def _stop(self, received: int) -> None:
         self._stopping = True
         self._place.listener.close()  # the port is closed once the workers, too, have let go
         if self._place.admin_listener is not None:
@@ -192,8 +202,11 @@ class Supervisor:
         worker.ending = worker.ending or time.monotonic()
         self._numbers.interrupts[number] += received == signal.SIGINT
         self._numbers.stops[number] += 1
-        if not worker.has_served:
+        if not self._takes_connections(number):
             worker.process.kill()  # it has accepted nothing
+
+    def _takes_connections(self, number: int) -> bool:
+        return bool(self._numbers.beats[number] > 0 or self._numbers.connections[number] < float("inf"))
 
     def _look_after(self, number: int, worker: _Worker, now: float) -> None:
         if worker.process is None:
@@ -213,6 +226,9 @@ class Supervisor:
             worker.has_served = True
             worker.failures = 0
             self._note_start()
+        elif not worker.has_served and now - max(worker.started, self._trusting_since) > _START_SECONDS:
+            _logger.error("worker %d has not come up in %g s and is killed", number, _START_SECONDS)
+            worker.process.kill()
         elif self._is_silent(number, worker, now) and not any(other.ending for other in self._workers):
             # One after the other: somebody is to serve, be it badly.
             _logger.error("worker %d has not been well for %g s and is replaced", number, _SILENT_SECONDS)
@@ -228,16 +244,17 @@ class Supervisor:
             args=(self._settings, self._load, self._place._replace(number=number)),
             name=f"focalpoint worker {number}",
         )
-        # Inherited: a Ctrl+C before it is away from the terminal would end it with a traceback.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # The worker inherits the mask, until it ignores them; here they wait meanwhile.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, SUPERVISORS_SIGNALS)
         try:
             process.start()
         except OSError as error:
-            self._try_again_later(number, worker, f"it could not be started: {error}")
+            self._on_failure(number, worker, f"it could not be started: {error}", 1)
             return
         finally:
-            signal.signal(signal.SIGINT, before)
-        worker.process, worker.has_served, worker.ending, worker.is_late = process, False, None, False
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        worker.process, worker.started = process, time.monotonic()
+        worker.has_served = worker.is_late = False
 
     def _note_start(self) -> None:
         if not self._is_up and all(worker.has_served for worker in self._workers):
@@ -253,42 +270,36 @@ class Supervisor:
 
     def _on_end(self, number: int, worker: _Worker, process: SpawnProcess) -> None:
         process.join()
-        self._numbers.clear(number)
-        worker.process = None
-        code = process.exitcode or 0
-        if self._stopping:
-            if code and worker.has_served:
-                why = f"worker {number} did not finish: it ended by {_name_of_end(code)}"
-                self._failed_at_the_end = WorkerFailed(why, 1)
-            return
-        if worker.ending is not None:
-            worker.next_try = time.monotonic()
-            return
-        sentences = {}
         while self._failures.poll():
-            who, sentence = self._failures.recv()
-            sentences[who] = sentence
-        why = sentences.get(number, f"it ended by {_name_of_end(code)}")
-        if not self._is_up or not any(other.process and other.has_served for other in self._workers):
-            raise WorkerFailed(why, code if code > 0 else 1)
-        worker.failures += not worker.has_served
-        self._try_again_later(number, worker, why)
+            self._sentences.update([self._failures.recv()])
+        code = process.exitcode or 0
+        why = self._sentences.pop(number, f"it ended by {_name_of_end(code)}")
+        had_connections = self._takes_connections(number)
+        self._numbers.clear(number)
+        was_told, worker.ending, worker.process = worker.ending is not None, None, None
+        if self._stopping:
+            if code and had_connections:
+                self._fail(f"worker {number} did not finish: {why}", 1)
+        elif was_told:
+            worker.next_try = time.monotonic()
+        else:
+            self._on_failure(number, worker, why, code if code > 0 else 1)
 
-    def _try_again_later(self, number: int, worker: _Worker, why: str) -> None:
+    def _on_failure(self, number: int, worker: _Worker, why: str, exit_code: int) -> None:
+        """There is no worker of this number, which nobody wanted."""
+        if not self._is_up or not any(other.process and other.has_served for other in self._workers):
+            self._fail(why, exit_code)
+            return
+        worker.failures += not worker.has_served
         pause = min(_LONGEST_PAUSE_SECONDS, 2.0**worker.failures)
         worker.next_try = time.monotonic() + pause
+        worker.has_served = False
         _logger.error("there is no worker %d (%s); the next one starts in %g s", number, why, pause)
 
-    def _end_all(self) -> None:
-        """Whatever happened here: what the workers have accepted is answered."""
-        for number, worker in enumerate(self._workers):
-            self._tell_to_end(number, worker, signal.SIGTERM)
-        give_up = time.monotonic() + self._settings.drain_timeout_ms / 1000 + _END_SECONDS
-        for worker in self._workers:
-            if worker.process is not None:
-                worker.process.join(max(0.0, give_up - time.monotonic()))
-                worker.process.kill()
-                worker.process.join()
+    def _fail(self, why: str, exit_code: int) -> None:
+        self._failure = self._failure or WorkerFailed(why, exit_code)
+        if not self._stopping:
+            self._stop(signal.SIGTERM)
 
 
 def _name_of_end(code: int) -> str:

@@ -50,8 +50,8 @@ def run_worker(settings: Settings, load: Callable[[Path], KeypointEngine], place
     Raises:
         SystemExit: with the exit code of what went wrong.
     """
-    os.setpgid(0, 0)  # away from what a terminal sends
     ignore_signals()
+    os.setpgid(0, 0)  # away from what a terminal sends
     limit_malloc_arenas()
     configure_logging(settings.log_level, settings.log_format, place.number)
     try:

@@ -22,10 +22,16 @@ from service.workers.worker_place import WorkerPlace
 _TOUCH_SECONDS = 0.1
 
 
+SUPERVISORS_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+
+
 def ignore_signals() -> None:
-    """Leave SIGINT and SIGTERM to the supervisor."""
-    for number in (signal.SIGINT, signal.SIGTERM):
+    """Leave signals to the supervisor, which starts a worker with its own blocked."""
+    for number in SUPERVISORS_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SUPERVISORS_SIGNALS)
+    # What is away from its terminal may be stopped for writing to it (`stty tostop`).
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 
 
 class WorkerServer(DrainingServer):

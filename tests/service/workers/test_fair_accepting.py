@@ -138,6 +138,24 @@ def test_a_worker_that_is_silent_or_wants_none_is_not_waited_for(listener: socke
     asyncio.run(scenario())
 
 
+def test_a_worker_that_wants_none_takes_none_while_another_one_is_busy(listener: socket.socket) -> None:
+    async def scenario() -> None:
+        numbers = WorkerNumbers(WORKERS)
+        numbers.connections[1], numbers.beats[1] = 50, time.monotonic() + 60  # it will come to it
+        worker = Worker(listener, numbers, 0)
+        worker.start()
+        worker.acceptor.want(False)
+        with socket.create_connection(listener.getsockname()):
+            await asyncio.sleep(0.2)
+            assert not worker.open
+            numbers.beats[1] = time.monotonic() - 2  # it will not
+            await until(1, [worker])
+        await worker.acceptor.stop()
+        await until(0, [worker])
+
+    asyncio.run(scenario())
+
+
 def test_a_handshake_that_never_ends_does_not_keep_the_stop(listener: socket.socket) -> None:
     async def scenario() -> None:
         worker = Worker(listener, WorkerNumbers(WORKERS), 0)

@@ -10,14 +10,15 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.fakes import write_bundle
 from tests.server_process import ServerProcess
-from tests.service.workers.worker_processes import PICTURE, PNG, SECONDS, post, until, workers_of
+from tests.service.workers.worker_processes import PICTURE, PNG, SECONDS, post, until, values, workers_of
 
 FAULTY = """
 import sys
@@ -55,11 +56,17 @@ if __name__ == "__main__":
 @pytest.fixture
 def faulty(tmp_path: Path) -> Iterator[ServerProcess]:
     """Two workers that die or hang at the next batch where a file says so; hanging is noticed after a second."""
-    script, log = tmp_path / "faulty.py", tmp_path / "log"
-    script.write_text(FAULTY, encoding="utf-8")
+    with _server(FAULTY, tmp_path) as server:
+        yield server
+
+
+@contextmanager
+def _server(source: str, folder: Path) -> Iterator[ServerProcess]:
+    script, log = folder / "server.py", folder / "log"
+    script.write_text(source, encoding="utf-8")
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            [sys.executable, str(script), str(tmp_path)],
+            [sys.executable, str(script), str(folder)],
             env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
             stderr=stderr,
         )
@@ -106,6 +113,43 @@ def test_a_worker_that_is_stopped_by_the_system_is_replaced(faulty: ServerProces
     assert "worker 0 does not end and is killed" in faulty.log.read_text(encoding="utf-8")
     faulty.process.send_signal(signal.SIGTERM)
     assert faulty.process.wait(SECONDS) == 0
+
+
+LOADING_SLOWLY = """
+import sys
+import time
+from pathlib import Path
+from service.logs import configure_logging
+from service.model_loading import load_model
+from service.settings import Settings
+from service.workers.supervisor import supervise
+
+folder = Path(sys.argv[1])
+
+def load(bundle):
+    while (folder / "slow").exists():
+        (folder / "loading").touch()
+        time.sleep(0.02)
+    return load_model(bundle, "cpu", 1)
+
+if __name__ == "__main__":
+    configure_logging("info", "text")
+    supervise(Settings(model=folder / "bundles", default_model="discs", port=0, workers=2), load)
+"""
+
+
+def test_sighup_while_a_worker_loads_is_not_forgotten(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "bundles" / "discs")
+    with _server(LOADING_SLOWLY, tmp_path) as server:
+        (tmp_path / "slow").touch()
+        os.kill(workers_of(server)[1], signal.SIGKILL)
+        until((tmp_path / "loading").exists)  # so it has looked at the folder
+        write_bundle(tmp_path / "bundles" / "others", name="others")
+        server.process.send_signal(signal.SIGHUP)
+        time.sleep(0.3)
+        (tmp_path / "slow").unlink()
+        with server.client() as client:
+            until(lambda: values(client, "focalpoint_model_info", model="others") == {"0": 1.0, "1": 1.0})
 
 
 def test_a_pause_of_the_whole_server_ends_nobody(faulty: ServerProcess) -> None:

@@ -6,6 +6,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -115,6 +116,51 @@ def test_a_signal_drains_all_workers_and_ends_with_0(bundle: Path, number: signa
         assert "Traceback" not in server.log.read_text(encoding="utf-8")
 
 
+def test_what_a_worker_has_only_just_accepted_is_answered(bundle: Path) -> None:
+    port = free_port()
+    process = subprocess.Popen(
+        [*COMMAND, str(bundle), "--workers", "2", "--port", str(port)], stderr=subprocess.DEVNULL
+    )
+    try:
+        connection = connect_as_soon_as_possible(port)
+        with connection:
+            head = (
+                f"POST /v1/keypoints HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\nContent-Length: {len(PICTURE)}"
+            )
+            connection.sendall(head.encode() + b"\r\n\r\n" + PICTURE[:100])
+            time.sleep(0.01)
+            process.send_signal(signal.SIGTERM)
+            time.sleep(0.5)
+            connection.sendall(PICTURE[100:])
+            assert connection.recv(100).startswith(b"HTTP/1.1 200 ")
+        assert process.wait(SECONDS) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def connect_as_soon_as_possible(port: int) -> socket.socket:
+    """A connection that a worker has taken: it has answered."""
+    for _ in range(600):
+        try:
+            connection = socket.create_connection(("127.0.0.1", port), timeout=SECONDS)
+        except ConnectionRefusedError:
+            time.sleep(0.1)
+            continue
+        connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+        answer = b""
+        while not answer.endswith(b"alive"):
+            answer += connection.recv(1000)
+        return connection
+    raise AssertionError("nobody listens")
+
+
 def test_workers_end_with_the_process_that_started_them(bundle: Path) -> None:
     with serving(bundle, "--workers", "2") as server:
         workers = workers_of(server)
@@ -149,18 +195,6 @@ def test_sighup_has_every_worker_look_at_the_folder(tmp_path: Path) -> None:
         write_bundle(tmp_path / "others", name="others")
         server.process.send_signal(signal.SIGHUP)
         until(lambda: [len(client.get("/v1/models").json()["models"]) for client in clients] == [2, 2])
-
-
-def test_sighup_before_a_worker_is_up_is_not_forgotten(tmp_path: Path) -> None:
-    write_bundle(tmp_path / "discs")
-    with serving(tmp_path, "--workers", "2", "--default-model", "discs") as server:
-        first = workers_of(server)
-        os.kill(first[1], signal.SIGKILL)
-        until(lambda: len(set(workers_of(server)) - set(first)) == 1)  # it starts
-        write_bundle(tmp_path / "others", name="others")
-        server.process.send_signal(signal.SIGHUP)
-        with server.client() as client:
-            until(lambda: values(client, "focalpoint_model_info", model="others") == {"0": 1.0, "1": 1.0})
 
 
 def test_a_signal_to_every_process_is_one_signal(bundle: Path) -> None:
@@ -229,6 +263,7 @@ def test_tls(bundle: Path, tmp_path: Path) -> None:
         (["nowhere"], 1, "nowhere cannot be read (No such file or directory)"),
         (["--default-model", "cow"], 2, "--default-model: expected face68, found cow"),
         (["--api-keys", "nowhere.toml"], 2, "API key file nowhere.toml cannot be read (No such file or directory)"),
+        (["--host", "no-such-host.invalid"], 1, "the server could not start on no-such-host.invalid:0 ("),
         (["--workers", "0"], 2, "--workers: Input should be greater than or equal to 1, found 0"),
     ],
 )  # fmt: skip
@@ -237,8 +272,37 @@ def test_what_stops_the_start_is_one_sentence(arguments: list[str], code: int, s
         [*COMMAND, "--workers", "2", "--log-level", "error", "--port", "0", *arguments],
         check=False, capture_output=True, text=True, timeout=SECONDS,
     )  # fmt: skip
-    assert ended.stderr == f"focalpoint: {sentence}\n"
+    assert ended.stderr.startswith(f"focalpoint: {sentence}")
+    assert ended.stderr.count("\n") == 1
+    assert "Unknown error" not in ended.stderr
     assert ended.returncode == code
+
+
+def test_too_few_descriptors_are_one_sentence(bundle: Path) -> None:
+    ended = subprocess.run(
+        ["sh", "-c", 'ulimit -n 30 && exec "$@"', "sh", *COMMAND, str(bundle), "--workers", "64", "--port", "0"],
+        check=False, capture_output=True, text=True, timeout=SECONDS,
+    )  # fmt: skip
+    sentence = "focalpoint: there is not enough for 64 workers to share ([Errno 24] Too many open files)\n"
+    assert (ended.returncode, ended.stderr) == (1, sentence)
+
+
+def test_a_first_worker_that_cannot_be_started_ends_the_start(bundle: Path) -> None:
+    script = f"""
+from pathlib import Path
+from service.settings import Settings
+from service.workers import supervisor
+
+def fail(process):
+    raise BlockingIOError(11, "Resource temporarily unavailable")
+
+supervisor._SPAWN.Process.start = fail
+supervisor.supervise(Settings(model=Path({str(bundle)!r}), port=0, workers=2), print)
+"""
+    ended = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, text=True, timeout=SECONDS)
+    assert ended.returncode == 1
+    expected = "WorkerFailed: it could not be started: [Errno 11] Resource temporarily unavailable"
+    assert ended.stderr.splitlines()[-1] == f"service.workers.supervisor.{expected}"
 
 
 def test_a_port_in_use_is_one_sentence(bundle: Path) -> None:
