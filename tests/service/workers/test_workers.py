@@ -156,7 +156,9 @@ def connect_as_soon_as_possible(port: int) -> socket.socket:
         connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
         answer = b""
         while not answer.endswith(b"alive"):
-            answer += connection.recv(1000)
+            part = connection.recv(1000)
+            assert part, answer
+            answer += part
         return connection
     raise AssertionError("nobody listens")
 
