@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.certificates import make_certificate
 from tests.fakes import draw_discs, encode
 from tests.server_process import COMMAND, serving
 
@@ -150,12 +151,7 @@ def test_metrics_and_probes_have_a_port_of_their_own_when_asked(bundle: Path) ->
 
 
 def test_tls_is_passed_through(bundle: Path, tmp_path: Path) -> None:
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    certificate, key = make_certificate(tmp_path)
     flags = ["--tls-certificate", str(certificate), "--tls-key", str(key)]
     with serving(bundle, *flags) as server:
         assert server.url.startswith("https://")

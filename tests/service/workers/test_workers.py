@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from service.api_keys import new_key
+from tests.certificates import make_certificate
 from tests.fakes import write_bundle
 from tests.server_process import COMMAND, ServerProcess, serving
 from tests.service.workers.worker_processes import PICTURE, PNG, SECONDS, answers, post, until, values, workers_of
@@ -237,12 +238,7 @@ def test_the_admin_port_is_shared_too(bundle: Path) -> None:
 
 
 def test_tls(bundle: Path, tmp_path: Path) -> None:
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    certificate, key = make_certificate(tmp_path)
     flags = ["--tls-certificate", str(certificate), "--tls-key", str(key)]
     with serving(bundle, "--workers", "2", *flags) as server:
         host, port = server.url.removeprefix("https://").split(":")
