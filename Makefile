@@ -13,7 +13,7 @@ serve: .venv/installed
 # of their folders, which has the longest first.
 TIMED_TESTS = tests/end_to_end/test_speed.py tests/soak/test_overload.py tests/soak/test_long_runs.py \
 	$(addprefix tests/deploy/test_, benchmark.py load_generator.py load_levels.py peers.py server_counters.py) \
-	$(addprefix tests/service/, client tuning) \
+	$(addprefix tests/service/, client tuning workers) \
 	$(addprefix tests/service/test_, batcher_failures.py connections.py dynamic_batching.py engine_failures.py \
 		http_gate.py server.py)
 test: check
