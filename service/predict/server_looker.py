@@ -110,9 +110,10 @@ async def _describe(client: AsyncClient, url: str, name: str | None) -> LookingM
             [name] = names
         found = await client.model(name)
     except (ConnectionFailed, DeadlineExceeded) as error:
+        why = str(error.__cause__ or "") or "no answer"  # a timeout may say nothing
         raise StartupError(
             f"--url {url}: expected a Focalpoint server that answers within {_FIRST_CONTACT_MS // 1000} s, found none "
-            f"({error.__cause__ or 'no answer'})"
+            f"({why})"
         ) from error
     except ClientError as error:
         raise StartupError(f"--url {url}: {error}") from error

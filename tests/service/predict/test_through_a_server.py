@@ -88,10 +88,13 @@ def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
         predict(folder, "-o", tmp_path / "rows.jsonl", "--url", "no address")
 
 
-def test_a_server_that_does_not_listen_is_said_at_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("listens", [False, True])
+def test_a_server_that_does_not_answer_is_said_at_once(tmp_path: Path, listens: bool) -> None:
     folder = write_disc_pictures(tmp_path / "pictures", 1)
-    with socket.socket() as bound:  # and does not listen
+    with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
+        if listens:
+            bound.listen()  # and says nothing
         url, began = f"http://127.0.0.1:{bound.getsockname()[1]}", time.monotonic()
         sentence = rf"^--url {url}: expected a Focalpoint server that answers within 3 s, found none \(.+\)$"
         with pytest.raises(StartupError, match=sentence):
